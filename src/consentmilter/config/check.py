@@ -1,0 +1,133 @@
+"""Faults that no single key shows: references to what is not there, rights that cannot be proven, collisions.
+
+Pure. `find_faults` names what makes a configuration unusable, `find_warnings` what is allowed but hardly meant.
+"""
+
+from collections.abc import Iterator
+
+from consentmilter.addresses import suppressible_domain
+from consentmilter.config.compile import compile_categories
+from consentmilter.config.schema import Config, RuleConfig, Section
+from consentmilter.config.source import KeyPath
+from consentmilter.errors import AddressError
+from consentmilter.model import Mode
+from consentmilter.policy.categories import BUILT_IN, Category
+from consentmilter.policy.site import BULK, UNCLASSIFIED
+from consentmilter.tokens import stream_hash
+
+Fault = tuple[KeyPath, str]
+
+
+def find_faults(config: Config) -> list[Fault]:
+    """Everything that makes the configuration unusable."""
+    return [
+        *_category_faults(config),
+        *_stream_faults(config),
+        *_rule_faults(config),
+        *_loop_faults(config),
+        *_address_faults(config),
+    ]
+
+
+def find_warnings(config: Config) -> list[str]:
+    """What works but is hardly meant, a sentence each."""
+    warnings = []
+    if config.mode is Mode.OBSERVE:
+        warnings.append("mode is observe: nothing is refused, verdicts are only logged and journalled")
+    if not config.unsubscribe.url:
+        warnings.append("unsubscribe.url is not set: no one-click header can be added (RFC 8058)")
+    if not config.unsubscribe.mailto:
+        warnings.append("unsubscribe.mailto is not set: messages to several recipients get no List-Unsubscribe")
+    used = {rule.stream for rule in config.classify}
+    warnings += [
+        f"streams: no rule leads to {name}" for name in sorted(set(config.streams) - used - {BULK, UNCLASSIFIED})
+    ]
+    return warnings
+
+
+def _category_faults(config: Config) -> Iterator[Fault]:
+    for name, part in config.categories.items():
+        path = ("categories", name)
+        if name not in BUILT_IN and part.basis is None:
+            yield (*path, "basis"), "a category of your own needs its legal basis"
+        base = BUILT_IN.get(name)
+        exempt = (base is not None and base.exempt) if part.exempt is None else part.exempt
+        if part.bypasses is not None and not exempt:
+            yield (*path, "bypasses"), "only an exempt category bypasses anything (set exempt: true)"
+        if part.bypasses == [] and exempt:
+            yield (*path, "bypasses"), "an exempt category bypasses at least one reason (or set exempt: false)"
+
+
+def _stream_faults(config: Config) -> Iterator[Fault]:
+    known = sorted({**BUILT_IN, **config.categories})
+    hashes: dict[bytes, str] = {stream_hash(name): name for name in (BULK, UNCLASSIFIED)}
+    for name, part in config.streams.items():
+        if part.category not in known:
+            message = f"unknown category {part.category!r} (use {', '.join(known)})"
+            yield ("streams", name, "category"), message
+        other = hashes.setdefault(stream_hash(name), name)
+        if other != name:
+            yield ("streams", name), f"its token hash is that of {other}; rename one of them"
+
+
+def _rule_faults(config: Config) -> Iterator[Fault]:
+    streams = {BULK, UNCLASSIFIED, *config.streams}
+    categories = compile_categories(_usable(config))
+    for number, rule in enumerate(config.classify):
+        path = ("classify", number)
+        if rule.stream not in streams:
+            yield (*path, "stream"), f"unknown stream {rule.stream!r} (use {', '.join(sorted(streams))})"
+            continue
+        if not rule.model_fields_set - {"stream", "allow"}:
+            yield path, "a rule needs a condition besides its stream"
+        if rule.allow is not None and not _set(rule.allow):
+            yield (*path, "allow"), "name the login, client or listener that may make this claim"
+        category = _category_of(rule.stream, config, categories)
+        if category and category.exempt and not _proven(rule):
+            yield (
+                path,
+                (
+                    f"{rule.stream} is exempt ({category.name}): the right to it needs a login, client or listener; "
+                    "an envelope sender or a header can be forged"
+                ),
+            )
+
+
+def _loop_faults(config: Config) -> Iterator[Fault]:
+    if bool(config.loop.first) != bool(config.loop.second):
+        yield ("loop",), "the loop needs both: first (the listeners before it) and second (the listener behind it)"
+    if config.loop.second in config.loop.first:
+        yield ("loop", "second"), "the listener behind the loop cannot stand before it as well"
+
+
+def _address_faults(config: Config) -> Iterator[Fault]:
+    for domain in config.addresses:
+        path = ("addresses", domain)
+        if domain.startswith("."):
+            yield path, f"{domain!r} must be a single domain, or * for all others"
+        elif domain != "*":
+            try:
+                suppressible_domain(domain)
+            except AddressError as error:
+                yield path, str(error)
+
+
+def _usable(config: Config) -> Config:
+    """The configuration without the categories that lack what they need, which are reported elsewhere."""
+    usable = {name: part for name, part in config.categories.items() if name in BUILT_IN or part.basis}
+    return config.model_copy(update={"categories": usable})
+
+
+def _category_of(stream: str, config: Config, categories: dict[str, Category]) -> Category | None:
+    part = config.streams.get(stream)
+    return categories.get(part.category) if part else None
+
+
+def _proven(rule: RuleConfig) -> bool:
+    if rule.allow is not None:
+        return _set(rule.allow)
+    return bool(rule.login or rule.client or rule.listener)
+
+
+def _set(section: Section) -> bool:
+    return any(section.model_dump().values())

@@ -1,0 +1,108 @@
+"""From the configuration to the policy: defaults, inheritance and patterns resolved once.
+
+Expects a configuration that `check` found no fault with.
+"""
+
+from dataclasses import replace
+
+from consentmilter.addresses import Folding, canonical_domain
+from consentmilter.config.schema import CategoryConfig, Config, RightConfig, RuleConfig, StreamConfig
+from consentmilter.globs import Glob
+from consentmilter.model import Mode, Verdict
+from consentmilter.policy.categories import BUILT_IN, OPT_OUTS, Category
+from consentmilter.policy.rules import Right, Rule
+from consentmilter.policy.site import BULK, UNCLASSIFIED, Loop, Outbound, Site, Stream
+
+_BUILT_IN_STREAMS = {BULK: StreamConfig(title="Bulk mail"), UNCLASSIFIED: StreamConfig(title="Mail")}
+
+
+def compile_site(config: Config) -> Site:
+    """The policy that the configuration says."""
+    categories = compile_categories(config)
+    parts = {**_BUILT_IN_STREAMS, **config.streams}
+    streams = {name: _stream(name, part, config, categories) for name, part in parts.items()}
+    first = _globs(config.loop.first)
+    return Site(
+        streams=streams,
+        rules=tuple(_rule(number, rule) for number, rule in enumerate(config.classify, 1)),
+        organisations={name: part.title for name, part in config.organisations.items()},
+        outbound=Outbound(_globs(config.outbound.listeners) + first, tuple(config.outbound.clients)),
+        loop=Loop(first, config.loop.second),
+        bulk_rule=config.bulk,
+        unclassified=config.unclassified,
+        false_claim=config.false_claim,
+        foldings={
+            domain if domain == "*" else canonical_domain(domain): Folding(part.sub_address, part.ignore_dots)
+            for domain, part in config.addresses.items()
+        },
+        mode=config.mode,
+    )
+
+
+def compile_categories(config: Config) -> dict[str, Category]:
+    """The built-in categories with the site's changes, and the site's own."""
+    own = {name: _category(name, part) for name, part in config.categories.items()}
+    return {**BUILT_IN, **own}
+
+
+def _category(name: str, part: CategoryConfig) -> Category:
+    base = BUILT_IN.get(name)
+    if base is None:
+        assert part.basis is not None  # config.check refuses a category of one's own without
+        base = Category(name, part.basis)
+    exempt = base.exempt if part.exempt is None else part.exempt
+    bypasses = frozenset(part.bypasses) if part.bypasses is not None else base.bypasses or OPT_OUTS
+    header = base.unsubscribe_header if part.unsubscribe_header is None else part.unsubscribe_header
+    return replace(
+        base,
+        basis=part.basis or base.basis,
+        bypasses=bypasses if exempt else frozenset(),
+        action=Verdict(part.action) if part.action else base.action,
+        unsubscribe_header=header,
+    )
+
+
+def _stream(name: str, part: StreamConfig, config: Config, categories: dict[str, Category]) -> Stream:
+    category = categories[part.category]
+    organisation = config.organisations.get(name.split(".", maxsplit=1)[0])
+    own = organisation.unsubscribe if organisation else config.unsubscribe
+    mode = part.mode or config.mode
+    wanted = category.unsubscribe_header if part.unsubscribe_header is None else part.unsubscribe_header
+    # In observe mode nothing about the mail changes, unless the stream itself asks for the header.
+    header = wanted if mode is Mode.ENFORCE else part.unsubscribe_header is True
+    return Stream(
+        name=name,
+        title=part.title or (organisation.title if organisation and "." not in name else name),
+        category=category,
+        mode=mode,
+        action=Verdict(part.action) if part.action else category.action,
+        mixed=part.mixed,
+        multi_recipient=part.multi_recipient,
+        existing=part.existing,
+        unsubscribe_header=header,
+        list_id=part.list_id,
+        unsubscribe_url=own.url or config.unsubscribe.url,
+        unsubscribe_mailto=own.mailto or config.unsubscribe.mailto,
+        help_url=part.help_url or config.reply.help_url,
+    )
+
+
+def _rule(number: int, part: RuleConfig) -> Rule:
+    return Rule(
+        number=number,
+        stream=part.stream,
+        who=Right(_globs(part.login), tuple(part.client), _globs(part.listener)),
+        senders=_globs(part.mail_from),
+        headers=tuple((name.lower(), _globs(globs)) for name, globs in part.header.items()),
+        list_ids=_globs(part.list_id),
+        has_headers=tuple(name.lower() for name in part.has_header),
+        allow=_right(part.allow) if part.allow else None,
+    )
+
+
+def _right(part: RightConfig) -> Right:
+    return Right(_globs(part.login), tuple(part.client), _globs(part.listener))
+
+
+def _globs(patterns: list[str]) -> tuple[Glob, ...]:
+    return tuple(Glob.of(pattern) for pattern in patterns)

@@ -1,0 +1,128 @@
+"""The secrets: subject keys that stand for people, and the key ring that makes them.
+
+A subject key is a keyed BLAKE2b digest (RFC 7693) of a canonical address or domain: who has the store but not the key
+file cannot tell who is on the list. Nothing here reads a file; `KeyRing.parse` takes the key file's text. Raises
+`KeyFileError` when that text is damaged.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import yaml
+
+from consentmilter.addresses import Address, Foldings, fold, parents
+from consentmilter.errors import KeyFileError
+
+SUBJECT_OCTETS = 16
+SECRET_OCTETS = 32
+MAX_TOKEN_KEY_ID = 31
+
+_SUBJECT = b"cm-subject"
+_CHECK = b"cm-key-check"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """The subject key and the token keys by their number; `token_current` is the one that signs new tokens."""
+
+    subject_id: int
+    subject: bytes = field(repr=False)
+    token_current: int
+    token: Mapping[int, bytes] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> "KeyRing":
+        """Read the key file's text."""
+        try:
+            data = yaml.safe_load(text)
+            ring = cls(
+                subject_id=_number(data["subject"]["id"], "subject.id"),
+                subject=_secret(data["subject"]["key"], "subject.key"),
+                token_current=_number(data["token"]["current"], "token.current"),
+                token={
+                    _number(n, "token.keys"): _secret(k, f"token.keys.{n}") for n, k in data["token"]["keys"].items()
+                },
+            )
+        except yaml.YAMLError as error:
+            raise KeyFileError("the key file is not YAML") from error
+        except (KeyError, TypeError, AttributeError) as error:
+            raise KeyFileError(f"the key file lacks or misplaces a key: {error}") from error
+        if ring.token_current not in ring.token:
+            raise KeyFileError(f"token.current: there is no token key {ring.token_current} under token.keys")
+        return ring
+
+    def render(self) -> str:
+        """The key file's text."""
+        data = {
+            "subject": {"id": self.subject_id, "key": _encode(self.subject)},
+            "token": {"current": self.token_current, "keys": {n: _encode(k) for n, k in self.token.items()}},
+        }
+        return yaml.safe_dump(data, sort_keys=False)
+
+    def with_token_key(self, secret: bytes) -> "KeyRing":
+        """A ring that signs with `secret` from now on and still knows every older key, so that old links work."""
+        number = max(self.token) + 1
+        if number > MAX_TOKEN_KEY_ID:
+            raise KeyFileError(f"token keys are numbered up to {MAX_TOKEN_KEY_ID}: remove the oldest from the key file")
+        return KeyRing(self.subject_id, self.subject, number, {**self.token, number: secret})
+
+    def checks(self) -> dict[str, bytes]:
+        """A check value by key id: equal on two nodes exactly if they hold the same key, and of no other use."""
+        ids = {f"subject-{self.subject_id}": self.subject}
+        ids |= {f"token-{number}": secret for number, secret in self.token.items()}
+        return {name: _digest(name.encode(), secret, _CHECK) for name, secret in ids.items()}
+
+
+def subject_of(text: str, ring: KeyRing) -> bytes:
+    """The subject key of a canonical address (`a@b`), domain (`b`) or sub-domain entry (`.b`)."""
+    return _digest(text.encode("utf-8", "surrogateescape"), ring.subject, _SUBJECT)
+
+
+def subject_of_address(address: Address, ring: KeyRing, foldings: Foldings) -> bytes:
+    """The subject key under which a suppression of this address is kept, the site's foldings applied."""
+    return subject_of(_text(fold(address, foldings)), ring)
+
+
+def subjects_for(address: Address, ring: KeyRing, foldings: Foldings) -> tuple[bytes, ...]:
+    """All subject keys that a suppression of this recipient could stand under.
+
+    The first is the person's own. Then the address as it is, where a folding differs (it may have been stored before
+    the folding was switched on), the domain, and up to 8 parent domains.
+    """
+    texts = [_text(fold(address, foldings)), _text(address)]
+    if address.domain:
+        texts += [address.domain, *parents(address.domain)]
+    return tuple(subject_of(text, ring) for text in dict.fromkeys(texts))
+
+
+def _text(address: Address) -> str:
+    # A bare local part gets its @, so that "postmaster" is never taken for a domain of that name.
+    return f"{address.local}@{address.domain}"
+
+
+def _digest(data: bytes, secret: bytes, person: bytes) -> bytes:
+    return blake2b(data, digest_size=SUBJECT_OCTETS, key=secret, person=person).digest()
+
+
+def _number(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_TOKEN_KEY_ID:
+        raise KeyFileError(f"{where}: {value!r} is not a number from 0 to {MAX_TOKEN_KEY_ID}")
+    return value
+
+
+def _secret(value: Any, where: str) -> bytes:
+    try:
+        secret = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise KeyFileError(f"{where}: not base64") from error
+    if len(secret) != SECRET_OCTETS:
+        raise KeyFileError(f"{where}: {len(secret)} octets, not {SECRET_OCTETS}")
+    return secret
+
+
+def _encode(secret: bytes) -> str:
+    return base64.b64encode(secret).decode("ascii")

@@ -63,12 +63,9 @@ def unsubscribe_edits(stream: Stream, headers: Headers, token: str | None) -> li
     return edits
 
 
-def status_edits(stream: Stream, headers: Headers, *, tag: bool) -> list[Edit]:
-    """Remove any X-Consent-Status that came along, and add ours where the message is tagged. It never says who."""
-    edits = delete_all(STATUS, headers)
-    if tag:
-        edits.append(Add(STATUS, f"opted-out; stream={stream.name}"))
-    return edits
+def status(stream: Stream) -> Edit:
+    """The field that tags a message: that people opted out of its stream, never who."""
+    return Add(STATUS, f"opted-out; stream={stream.name}")
 
 
 def delete_all(name: str, headers: Headers) -> list[Edit]:

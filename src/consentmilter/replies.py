@@ -7,15 +7,16 @@ libmilter does that (smfi_setreply). RFC 5321 4.5.3.1.5 bounds the reply line, R
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consentmilter.model import Reason, Suppression
+from consentmilter.model import ALL, Reason, Suppression
+from consentmilter.policy.objections import Objection
 from consentmilter.policy.site import Site, Stream
 
 MAX_TEXT = 490
 """Octets of a reply's text, so that with the codes and CRLF the line stays under 512."""
 
 _VERBS = {
-    Reason.LEGAL: "is blocked from",
-    Reason.HARD_BOUNCE: "is undeliverable, no mail of",
+    Reason.LEGAL: "may not get",
+    Reason.HARD_BOUNCE: "is undeliverable and gets none of",
 }
 
 
@@ -28,19 +29,42 @@ class Reply:
     text: str
 
 
-def opted_out(raw_rcpts: Sequence[str], row: Suppression, site: Site, stream: Stream, ref: str) -> Reply:
-    """The refusal of one or more recipients, of whom `row` is the suppression of the first."""
-    scope = site.scope_title(row.scope)
-    name = f" ({row.scope})" if row.scope != "*" else ""
-    verb = _VERBS.get(row.reason, "opted out of")
-    why = f"{verb} {scope}{name} by {row.reason} on {row.created:%Y-%m-%d}"
-    mend = "remove this address from your list" if len(raw_rcpts) == 1 else "remove these addresses from your list"
-    return _reply("550", "5.7.1", f"{why}; {mend}", ref, raw_rcpts=raw_rcpts, help_url=stream.help_url)
+def opted_out(refused: Sequence[tuple[str, Suppression]], site: Site, stream: Stream, ref: str) -> Reply:
+    """The refusal of recipients, each as it was given and with the suppression that refuses it."""
+    first = refused[0][1]
+    whys = {_why(row, site) for _, row in refused}
+    # Several people with a reason each: the reply says what they share, the log has every one.
+    why = whys.pop() if len(whys) == 1 else f"opted out of {site.scope_title(stream.name)} ({stream.name})"
+    these = "these addresses" if len(refused) > 1 else "this domain" if _of_domain(first) else "this address"
+    raws = [raw for raw, _ in refused]
+    text = f"{why}; remove {these} from your list"
+    return _reply("550", "5.7.1", text, ref, raw_rcpts=raws, help_url=stream.help_url)
 
 
 def deferred(raw_rcpts: Sequence[str], stream: Stream, ref: str) -> Reply:
     """The deferral that a stream with `action: defer` asks for."""
     return _reply("450", "4.7.1", f'mail of "{stream.title}" ({stream.name}) waits', ref, raw_rcpts=raw_rcpts)
+
+
+def objected(objection: Objection, stream: Stream | None, claimed: str | None, ref: str) -> Reply:
+    """The refusal of a message as a whole."""
+    name = stream.name if stream else ""
+    match objection:
+        case Objection.BAD_ADDRESS:
+            return _reply("553", "5.1.3", "the recipient address cannot be read", ref)
+        case Objection.NO_STREAM:
+            return _reply("550", "5.7.1", "this mail belongs to no stream that is set up here", ref)
+        case Objection.FALSE_CLAIM:
+            return _reply("550", "5.7.1", f"you may not send mail as {claimed}", ref)
+        case Objection.OWN_UNSUBSCRIBE:
+            return _reply("550", "5.7.1", f"mail of {name} must not bring its own List-Unsubscribe", ref)
+        case Objection.SEVERAL_RECIPIENTS:
+            return _reply("550", "5.7.1", f"mail of {name} must have one recipient a message", ref)
+
+
+def split(ref: str) -> Reply:
+    """Too many recipients: the client sends the rest in further messages (RFC 5321 4.5.3.1.10)."""
+    return _reply("452", "4.5.3", "one recipient a message, send the others separately", ref)
 
 
 def store_away(ref: str) -> Reply:
@@ -53,41 +77,25 @@ def fault(ref: str) -> Reply:
     return _reply("451", "4.3.0", "consent filter error, try again later", ref)
 
 
-def false_claim(claimed: str, ref: str) -> Reply:
-    return _reply("550", "5.7.1", f"you may not send mail as {claimed}", ref)
-
-
-def no_stream(ref: str) -> Reply:
-    return _reply("550", "5.7.1", "this mail belongs to no stream that is set up here", ref)
-
-
-def own_unsubscribe(stream: Stream, ref: str) -> Reply:
-    text = f"mail of {stream.name} must not bring its own List-Unsubscribe"
-    return _reply("550", "5.7.1", text, ref)
-
-
-def one_recipient(stream: Stream, ref: str) -> Reply:
-    text = f"mail of {stream.name} must have one recipient a message"
-    return _reply("550", "5.7.1", text, ref)
-
-
-def split(ref: str) -> Reply:
-    """RFC 5321 4.5.3.1.10: too many recipients; the client sends the rest in further messages."""
-    return _reply("452", "4.5.3", "one recipient a message, send the others separately", ref)
-
-
 def no_route(ref: str) -> Reply:
+    """The deferral of mail that reached the second pass without a good statement of the first."""
     return _reply("451", "4.3.5", "no valid X-Consent-Route from the first pass", ref)
 
 
-def bad_address(ref: str) -> Reply:
-    return _reply("553", "5.1.3", "the recipient address cannot be read", ref)
+def _why(row: Suppression, site: Site) -> str:
+    verb = _VERBS.get(row.reason, "opted out of")
+    name = "" if row.scope == ALL else f" ({row.scope})"
+    return f"{verb} {site.scope_title(row.scope)}{name} by {row.reason} on {row.created:%Y-%m-%d}"
+
+
+def _of_domain(row: Suppression) -> bool:
+    return row.address is not None and "@" not in row.address
 
 
 def _reply(
     code: str, enhanced: str, why: str, ref: str, *, raw_rcpts: Sequence[str] = (), help_url: str | None = None
 ) -> Reply:
-    tail = _safe(f"{why}{f'; see {help_url}' if help_url else ''} [{ref}]")
+    tail = _safe(f"{why}; see {help_url} [{ref}]" if help_url else f"{why} [{ref}]")
     if not raw_rcpts:
         return Reply(code, enhanced, tail[:MAX_TEXT])
     return Reply(code, enhanced, f"{_names(raw_rcpts, MAX_TEXT - len(tail) - 2)}: {tail}")

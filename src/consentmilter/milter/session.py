@@ -1,0 +1,168 @@
+"""The pymilter callbacks of one MTA connection: translate Postfix's events for `Screening`, and its answers back.
+
+The one place that calls setreply, delrcpt, addheader, chgheader and quarantine. State is kept per message and made anew
+at MAIL, since libmilter does not call abort after every message (xxfi_abort). Whatever goes wrong is 451, never 5xx and
+never silence.
+"""
+
+import functools
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import Milter
+
+from consentmilter import log, replies
+from consentmilter.headers import Add, Delete
+from consentmilter.policy.mail import SENDMAIL, Client, Principal
+from consentmilter.replies import Reply
+from consentmilter.service.screening import Ending, Screening
+
+if TYPE_CHECKING:
+    from consentmilter.milter.application import Runtime
+
+Callback = TypeVar("Callback", bound=Callable[..., int])
+
+
+def guarded(callback: Callback) -> Callback:
+    """Turn any fault inside a callback into a deferral of the message, and log it."""
+
+    @functools.wraps(callback)
+    def wrapper(self: "Session", *args: Any) -> int:
+        try:
+            return callback(self, *args)
+        except Exception:  # noqa: BLE001 - the callback edge
+            # libmilter must get an answer, and the cause must get into the log.
+            self.faulty = True
+            log.get().exception("fault", ref=self.ref, callback=callback.__name__)
+            return Milter.CONTINUE
+
+    return cast(Callback, wrapper)
+
+
+class Session(Milter.Base):
+    """One connection of the MTA; many messages may come over it."""
+
+    def __init__(self, current: Callable[[], "Runtime"]) -> None:
+        self._current = current
+        self._client: Client | None = None
+        self._non_smtp = False
+        self._listener = ""
+        self._wanted: frozenset[str] = frozenset()
+        self._screening: Screening | None = None
+        self.faulty = False
+
+    @property
+    def ref(self) -> str:
+        """The reference of the message at hand."""
+        return self._screening.ref if self._screening else "-"
+
+    # A refusal from a callback that needs no reply would be lost, so these only take notes.
+
+    @Milter.noreply
+    @Milter.symlist("{daemon_name}")
+    @guarded
+    def connect(self, hostname: str, family: int, hostaddr: Any) -> int:
+        """Note the client and the listener. At end of message Postfix would tell main.cf's name of it."""
+        self._client, port = _client(hostaddr)
+        # Postfix gives mail from sendmail(1) and QMQP a loopback client with port 0 (MILTER_README).
+        self._non_smtp = port == 0 and self._client is not None and self._client.is_loopback
+        self._listener = SENDMAIL if self._non_smtp else self.getsymval("{daemon_name}") or ""
+        return Milter.CONTINUE
+
+    @Milter.noreply
+    @Milter.symlist("{auth_authen}")
+    @guarded
+    def envfrom(self, raw_sender: str, *params: str) -> int:
+        """Start a new message, under the configuration that holds now."""
+        self.faulty = False
+        self._screening = None
+        runtime = self._current()
+        login = self.getsymval("{auth_authen}") or None
+        principal = Principal(login, self._client, self._listener, self._non_smtp)
+        self._screening = Screening(runtime.desk, principal, raw_sender)
+        self._wanted = runtime.wanted if self._screening.outbound else frozenset()
+        return Milter.CONTINUE
+
+    @Milter.symlist("i")
+    def envrcpt(self, raw_rcpt: str, *params: str) -> int:
+        """Let the recipient in, or refuse it alone."""
+        answer = self._answer_rcpt(raw_rcpt)
+        return self._fault() if self.faulty else answer
+
+    @guarded
+    def _answer_rcpt(self, raw_rcpt: str) -> int:
+        screening = self._message()
+        screening.queue_id = self.getsymval("i")
+        reply = screening.rcpt(raw_rcpt)
+        return Milter.CONTINUE if reply is None else self._say(reply)
+
+    @Milter.noreply
+    def header(self, name: str, value: str) -> int:
+        """Keep a header field that the policy asked for. Only declares the event; see `header_bytes`."""
+        return Milter.CONTINUE
+
+    def header_bytes(self, name: str, value: bytes) -> int:
+        """Keep a header field that the policy asked for: the callback itself, since it runs for every field."""
+        lower = name.lower()
+        if lower in self._wanted and self._screening is not None:
+            self._screening.header(lower, value.decode("utf-8", "surrogateescape"))
+        return Milter.NOREPLY if self._protocol & Milter.P_NR_HDR else Milter.CONTINUE
+
+    @Milter.symlist("i")
+    def eom(self) -> int:
+        """Do what is to be done with the message."""
+        answer = self._finish()
+        self._screening, screening = None, self._screening
+        return self._fault(screening) if self.faulty else answer
+
+    @guarded
+    def _finish(self) -> int:
+        screening = self._message()
+        screening.queue_id = self.getsymval("i")
+        ending = screening.finish()
+        if ending.reply is not None:
+            return self._say(ending.reply)
+        self._perform(ending)
+        return Milter.CONTINUE
+
+    def abort(self) -> int:
+        """Forget the message."""
+        self._screening = None
+        return Milter.CONTINUE
+
+    def _message(self) -> Screening:
+        if self._screening is None:
+            raise RuntimeError("an event of a message came before its MAIL")
+        return self._screening
+
+    def _perform(self, ending: Ending) -> None:
+        for raw_rcpt in ending.remove:
+            self.delrcpt(raw_rcpt)
+        for edit in ending.edits:
+            match edit:
+                case Add(name, value):
+                    self.addheader(name, value)
+                case Delete(name, index):
+                    self.chgheader(name, index, None)
+        if ending.quarantine is not None:
+            self.quarantine(ending.quarantine)
+
+    def _say(self, reply: Reply) -> int:
+        # libmilter reads % as a format; a reply that is not used at once stays armed for a later one.
+        self.setreply(reply.code, reply.enhanced, reply.text.replace("%", "%%"))
+        return Milter.REJECT if reply.code.startswith("5") else Milter.TEMPFAIL
+
+    def _fault(self, screening: Screening | None = None) -> int:
+        about = screening or self._screening
+        return self._say(replies.fault(about.ref if about else "-"))
+
+
+def _client(hostaddr: Any) -> tuple[Client | None, int | None]:
+    """The client's address and port, as far as pymilter tells: a pair or more for IP, text or nothing otherwise."""
+    if not isinstance(hostaddr, tuple):
+        return None, None
+    try:
+        return ip_address(str(hostaddr[0]).removeprefix("IPv6:")), int(hostaddr[1])
+    except ValueError:
+        return None, None

@@ -1,0 +1,1 @@
+"""What the program does, as operations over the store; the edges call these and nothing below."""

@@ -1,0 +1,64 @@
+"""What every screening of a message needs, and the record of what was decided about each recipient."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consentmilter.keys import KeyRing
+from consentmilter.model import Mode, Suppression
+from consentmilter.policy.mail import Principal
+from consentmilter.policy.settle import Pass
+from consentmilter.policy.site import Site
+
+LookUp = Callable[[Sequence[bytes]], list[Suppression]]
+"""All suppressions of these subject keys; raises `StoreError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was decided about one recipient: what the log and the journal tell.
+
+    `verdict` is a `Verdict`, or `would-` and one in observe mode. `reason` is that of the suppression or an objection,
+    `store` where the store could not be asked, `mixed` where a recipient was refused for the sake of others.
+    `bypassed` says that `reason` was a suppression that the exempt category bypasses. `sender` and `recipient` are as
+    the MTA gave them.
+    """
+
+    ref: str
+    queue_id: str | None
+    principal: Principal
+    sender: str
+    recipient: str
+    subject: bytes
+    verdict: str
+    reason: str | None = None
+    bypassed: bool = False
+    scope: str | None = None
+    stream: str | None = None
+    category: str | None = None
+    rule: int | None = None
+    right: str = ""
+    false_claim: str | None = None
+    stage: Pass = Pass.ONLY
+    mode: Mode = Mode.ENFORCE
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is an accept with nothing to tell."""
+        return self.verdict == "accept" and self.reason in (None, "no-stream") and not self.false_claim
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The policy, the keys, the store, clock, references, and where records and notices go.
+
+    `notice(event, **fields)` tells of something that concerns the whole message.
+    """
+
+    site: Site
+    ring: KeyRing
+    look_up: LookUp
+    record: Callable[[Record], None]
+    notice: Callable[..., None]
+    now: Callable[[], datetime]
+    new_ref: Callable[[], str]

@@ -1,0 +1,79 @@
+"""Tell the log and the journal what was decided: every decision to the log, all but plain accepts to the journal.
+
+The log names people by key, and addresses only where the site asks for it. The subject of a message is never seen.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from consentmilter import log
+from consentmilter.service.desk import Record
+from consentmilter.store.journal import JournalRow
+
+
+class Recorder:
+    """Where a desk's records and notices go."""
+
+    def __init__(self, journal: Callable[[JournalRow], None], now: Callable[[], datetime], *, addresses: bool) -> None:
+        self._journal = journal
+        self._now = now
+        self._addresses = addresses
+        self._log = log.get()
+
+    def record(self, record: Record) -> None:
+        """Log one decision, and journal it if there is anything to tell."""
+        tell = self._log.debug if record.plain and record.stream is None else self._log.info
+        tell("decision", **self._fields(record))
+        if not record.plain:
+            self._journal(self._row(record))
+
+    def notice(self, event: str, **fields: object) -> None:
+        """Log what concerns a whole message."""
+        self._log.warning(event, **_without_nothing(fields))
+
+    def _fields(self, record: Record) -> dict[str, object]:
+        principal = record.principal
+        fields: dict[str, object] = {
+            "ref": record.ref,
+            "queue_id": record.queue_id,
+            "login": principal.login,
+            "client": str(principal.client) if principal.client else None,
+            "listener": principal.listener or None,
+            "stream": record.stream,
+            "category": record.category,
+            "verdict": record.verdict,
+            "reason": record.reason,
+            "bypassed": record.bypassed or None,
+            "scope": record.scope,
+            "rule": record.rule,
+            "right": record.right or None,
+            "false_claim": record.false_claim,
+            "stage": record.stage if record.stage != "only" else None,
+            "subject": record.subject.hex(),
+        }
+        if self._addresses:
+            fields |= {"sender": record.sender.strip("<>"), "recipient": record.recipient.strip("<>")}
+        return _without_nothing(fields)
+
+    def _row(self, record: Record) -> JournalRow:
+        detail = f"claimed {record.false_claim}" if record.false_claim else "bypassed" if record.bypassed else None
+        return JournalRow(
+            at=self._now(),
+            ref=record.ref,
+            queue_id=record.queue_id,
+            login=record.principal.login,
+            client=str(record.principal.client) if record.principal.client else None,
+            listener=record.principal.listener or None,
+            stream=record.stream,
+            category=record.category,
+            subject=record.subject,
+            verdict=record.verdict,
+            reason=record.reason,
+            scope=record.scope,
+            mode=record.mode,
+            detail=detail,
+        )
+
+
+def _without_nothing(fields: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,0 +1,313 @@
+"""Screen one message: take its events in the MTA's order, answer them, and say at the end what to do.
+
+`Screening` knows nothing of pymilter; the milter hands it what Postfix says, and `trace` what a file says. It asks the
+store once a recipient where the envelope tells the stream, else once a message. It never raises for the store's sake:
+mail that consent cannot be verified for is deferred, exempt mail goes unverified.
+"""
+
+from dataclasses import dataclass
+
+from consentmilter import replies, routes, tokens
+from consentmilter.addresses import canonical
+from consentmilter.errors import AddressError, StoreError, TokenError
+from consentmilter.headers import ROUTE, STATUS, Add, Edit, delete_all, status, unsubscribe_edits
+from consentmilter.keys import subjects_for
+from consentmilter.model import Mode, Verdict
+from consentmilter.policy.classify import Classification, classify
+from consentmilter.policy.decide import ACCEPT, Decision, decide, undecidable
+from consentmilter.policy.mail import Header, Headers, Principal
+from consentmilter.policy.objections import Objection, object_to
+from consentmilter.policy.settle import DELIVER, Outcome, Pass, Recipient, Settlement, refuse_now, settle
+from consentmilter.policy.site import MultiRecipient, Site, Stream
+from consentmilter.replies import Reply
+from consentmilter.service.desk import Desk, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What to tell the MTA at end of message: a refusal, or the edits with which the message goes on."""
+
+    reply: Reply | None = None
+    remove: tuple[str, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    quarantine: str | None = None
+
+
+@dataclass(slots=True)
+class _Candidate:
+    """A recipient; `decision` is None while the stream is not known."""
+
+    raw: str
+    subjects: tuple[bytes, ...]
+    decision: Decision | None = None
+
+    def recipient(self) -> Recipient:
+        # pymilter hands only text without surrogates back to libmilter, so other octets cannot be named to Postfix.
+        removable = not any("\ud800" <= c <= "\udfff" for c in self.raw)
+        return Recipient(self.raw, self.subjects[0], self.decision or ACCEPT, removable)
+
+
+class Screening:
+    """One message, from MAIL to its end."""
+
+    def __init__(self, desk: Desk, principal: Principal, raw_sender: str) -> None:
+        self.desk = desk
+        self.site = desk.site
+        self.principal = principal
+        self.ref = desk.new_ref()
+        self.queue_id: str | None = None
+        self.raw_sender = raw_sender
+        self.sender = _sender(raw_sender)
+        self.stage = _stage(desk.site, principal)
+        self.outbound = self.stage is not Pass.ONLY or desk.site.outbound.includes(principal)
+        self._unreadable = False
+        self._fields: list[Header] = []
+        self._candidates: list[_Candidate] = []
+        self._known: Classification | None = None
+        if self.outbound and self.stage is not Pass.SECOND:
+            self._known = classify(self.site, principal, self.sender, None)
+
+    def rcpt(self, raw: str) -> Reply | None:
+        """The answer to one RCPT: a refusal, or None to let the recipient in."""
+        if not self.outbound:
+            return None
+        try:
+            address = canonical(raw)
+        except AddressError:
+            return self._answer_unreadable()
+        candidate = _Candidate(raw, subjects_for(address, self.desk.ring, self.site.foldings))
+        reply = self._answer(self._known, candidate) if self._known else None
+        if reply is None:
+            self._candidates.append(candidate)
+        return reply
+
+    def header(self, name: str, value: str) -> None:
+        """Take one header field; `name` in lower case."""
+        self._fields.append(Header(name, value))
+
+    def finish(self) -> Ending:
+        """What becomes of the message."""
+        if not self.outbound:
+            return Ending()
+        headers = Headers(tuple(self._fields))
+        try:
+            found = self._classify(headers)
+        except TokenError as error:
+            self.desk.notice("route_refused", ref=self.ref, queue_id=self.queue_id, cause=str(error))
+            return Ending(replies.no_route(self.ref))
+        if found.stream is not None:
+            self._decide(found.stream, [c for c in self._candidates if c.decision is None])
+        people = len({c.subjects for c in self._candidates})
+        objection = object_to(self.site, found, headers, people=people, stage=self.stage, unreadable=self._unreadable)
+        if objection is not None:
+            return self._object(found, headers, objection)
+        return self._settle(found, headers)
+
+    # Recipients
+
+    def _answer_unreadable(self) -> Reply | None:
+        if self.site.mode is Mode.OBSERVE:
+            return None
+        self._unreadable = self.principal.non_smtp  # such mail must not be refused before its end
+        return None if self._unreadable else replies.objected(Objection.BAD_ADDRESS, None, None, self.ref)
+
+    def _answer(self, found: Classification, candidate: _Candidate) -> Reply | None:
+        """The answer to a recipient of a message whose stream the envelope tells."""
+        stream = found.stream
+        if stream is not None:
+            self._decide(stream, [candidate])
+        if not self._enforced(found) or self.principal.non_smtp:
+            return None
+        if stream is None:
+            return self._object_to_one(found, candidate, Objection.NO_STREAM) if found.unwanted else None
+        decision = candidate.decision or ACCEPT
+        if refuse_now(decision, non_smtp=False):
+            self._record(found, candidate, decision.verdict, _reason(decision))
+            return self._refusal(stream, [candidate])
+        return self._answer_further(found, stream, candidate)
+
+    def _answer_further(self, found: Classification, stream: Stream, candidate: _Candidate) -> Reply | None:
+        """The answer to a further recipient of a message whose header can hold one person's link only."""
+        another = any(c.subjects != candidate.subjects for c in self._candidates)
+        if not another or not stream.unsubscribe_header or self.stage is not Pass.ONLY:
+            return None
+        match stream.multi_recipient:
+            case MultiRecipient.SPLIT:
+                return replies.split(self.ref)
+            case MultiRecipient.REJECT:
+                return self._object_to_one(found, candidate, Objection.SEVERAL_RECIPIENTS)
+            case _:
+                return None
+
+    def _object_to_one(self, found: Classification, candidate: _Candidate, objection: Objection) -> Reply:
+        self._record(found, candidate, Verdict.REJECT, objection)
+        return replies.objected(objection, found.stream, None, self.ref)
+
+    # End of message
+
+    def _classify(self, headers: Headers) -> Classification:
+        if self.stage is not Pass.SECOND:
+            found = classify(self.site, self.principal, self.sender, headers)
+            assert found is not None  # with the header there, every rule says yes or no
+            return found
+        client = self.principal.client
+        if client is None or not client.is_loopback:
+            raise TokenError(f"the listener behind the loop was reached from {client}, not from loopback")
+        values = headers.values(ROUTE.lower())
+        if len(values) != 1:
+            raise TokenError(f"there are {len(values)} fields {ROUTE}, not 1")
+        route = routes.read(values[0], self.sender, _message_id(headers), self.desk.ring, self.desk.now())
+        if route.stream is None:
+            return Classification(None)
+        if route.stream not in self.site.streams:
+            raise TokenError(f"the route leads to {route.stream}, which is not set up here")
+        return Classification(self.site.streams[route.stream], right=route.right)
+
+    def _object(self, found: Classification, headers: Headers, objection: Objection) -> Ending:
+        for candidate in self._candidates:
+            self._record(found, candidate, Verdict.REJECT, objection)
+        if self._enforced(found):
+            return Ending(replies.objected(objection, found.stream, found.false_claim, self.ref))
+        return self._deliver(found, headers, DELIVER)
+
+    def _settle(self, found: Classification, headers: Headers) -> Ending:
+        stream = found.stream
+        if stream is None:
+            for candidate in self._candidates:
+                self._record(found, candidate, Verdict.ACCEPT, Objection.NO_STREAM)
+            return self._deliver(found, headers, DELIVER)
+        recipients = [c.recipient() for c in self._candidates]
+        settlement = settle(stream, recipients, non_smtp=self.principal.non_smtp, stage=self.stage)
+        self._record_settled(found, stream, settlement)
+        if not stream.enforced:
+            return self._deliver(found, headers, DELIVER)
+        if settlement.outcome is not Outcome.DELIVER:
+            return Ending(self._refusal(stream, [c for c in self._candidates if c.recipient() in settlement.refused]))
+        return self._deliver(found, headers, settlement)
+
+    def _deliver(self, found: Classification, headers: Headers, settlement: Settlement) -> Ending:
+        removed = dict.fromkeys(recipient.raw for recipient in settlement.remove)
+        edits = self._own_edits(found, headers, tag=settlement.tag)
+        stream = found.stream
+        if stream is not None and stream.unsubscribe_header and self.stage is not Pass.FIRST:
+            kept = list(dict.fromkeys(c.subjects for c in self._candidates if c.raw not in removed))
+            edits += unsubscribe_edits(stream, headers, self._token(stream, kept))
+        quarantine = "opted out" if settlement.hold else None
+        return Ending(remove=tuple(removed), edits=tuple(edits), quarantine=quarantine)
+
+    def _own_edits(self, found: Classification, headers: Headers, *, tag: bool) -> list[Edit]:
+        """The edits of our own fields: a foreign X-Consent-Status or X-Consent-Route does not leave the system."""
+        if self.stage is Pass.ONLY and not self._enforced(found):
+            return []
+        edits = delete_all(ROUTE, headers) + delete_all(STATUS, headers)
+        if tag and found.stream is not None:
+            edits.append(status(found.stream))
+        if self.stage is Pass.FIRST:
+            route = routes.Route(found.stream.name if found.stream else None, found.right, self.desk.now())
+            edits.append(Add(ROUTE, routes.make(route, self.sender, _message_id(headers), self.desk.ring)))
+        return edits
+
+    def _token(self, stream: Stream, people: list[tuple[bytes, ...]]) -> str | None:
+        if len(people) != 1:
+            self.desk.notice(
+                "several_recipients", ref=self.ref, queue_id=self.queue_id, stream=stream.name, recipients=len(people)
+            )
+            return None
+        issued = self.desk.now().date()
+        token = tokens.Token(tokens.Purpose.UNSUBSCRIBE, people[0][0], tokens.stream_hash(stream.name), issued)
+        return tokens.make(token, self.desk.ring)
+
+    # Deciding and telling
+
+    def _enforced(self, found: Classification) -> bool:
+        mode = found.stream.mode if found.stream else self.site.mode
+        return mode is Mode.ENFORCE
+
+    def _decide(self, stream: Stream, candidates: list[_Candidate]) -> None:
+        if not candidates:
+            return
+        try:
+            rows = self.desk.look_up([subject for c in candidates for subject in c.subjects])
+        except StoreError as error:
+            self.desk.notice("store_unavailable", ref=self.ref, queue_id=self.queue_id, cause=str(error))
+            for candidate in candidates:
+                candidate.decision = undecidable(stream)
+            return
+        now = self.desk.now()
+        for candidate in candidates:
+            candidate.decision = decide(stream, [row for row in rows if row.subject in candidate.subjects], now)
+
+    def _refusal(self, stream: Stream, candidates: list[_Candidate]) -> Reply:
+        decisions = [(c.raw, c.decision) for c in candidates if c.decision is not None]
+        if any(decision.unverified for _, decision in decisions):
+            return replies.store_away(self.ref)
+        if stream.action is Verdict.DEFER:
+            return replies.deferred([raw for raw, _ in decisions], stream, self.ref)
+        refused = [(raw, decision.suppression) for raw, decision in decisions if decision.suppression]
+        return replies.opted_out(refused, self.site, stream, self.ref)
+
+    def _record_settled(self, found: Classification, stream: Stream, settlement: Settlement) -> None:
+        for candidate in self._candidates:
+            recipient = candidate.recipient()
+            decision = recipient.decision
+            verdict, reason = decision.verdict, _reason(decision)
+            if not stream.enforced and refuse_now(decision, non_smtp=self.principal.non_smtp) and self._known:
+                pass  # told as it would have been answered at RCPT
+            elif settlement.outcome is not Outcome.DELIVER:
+                verdict, reason = Verdict(settlement.outcome), reason or "mixed"
+            elif recipient in settlement.remove:
+                verdict = Verdict.REMOVE
+            elif self.stage is Pass.FIRST:
+                verdict = Verdict.ACCEPT  # what is left to do, the second pass does
+            self._record(found, candidate, verdict, reason)
+
+    def _record(self, found: Classification, candidate: _Candidate, verdict: Verdict, reason: str | None) -> None:
+        stream = found.stream
+        decision = candidate.decision or ACCEPT
+        done = verdict is Verdict.ACCEPT or self._enforced(found)
+        self.desk.record(
+            Record(
+                ref=self.ref,
+                queue_id=self.queue_id,
+                principal=self.principal,
+                sender=self.raw_sender,
+                recipient=candidate.raw,
+                subject=candidate.subjects[0],
+                verdict=verdict if done else f"would-{verdict}",
+                reason=reason,
+                bypassed=decision.bypassed,
+                scope=decision.suppression.scope if decision.suppression else None,
+                stream=stream.name if stream else None,
+                category=stream.category.name if stream else None,
+                rule=found.rule,
+                right=found.right,
+                false_claim=found.false_claim,
+                stage=self.stage,
+                mode=stream.mode if stream else self.site.mode,
+            )
+        )
+
+
+def _stage(site: Site, principal: Principal) -> Pass:
+    if site.loop.second is not None and principal.listener == site.loop.second:
+        return Pass.SECOND
+    if any(glob.matches(principal.listener) for glob in site.loop.first):
+        return Pass.FIRST
+    return Pass.ONLY
+
+
+def _sender(raw: str) -> str:
+    try:
+        return str(canonical(raw))
+    except AddressError:
+        return raw.strip("<> ").lower()  # the null sender, or what no rule will match
+
+
+def _message_id(headers: Headers) -> str | None:
+    return next(iter(headers.values("message-id")), None)
+
+
+def _reason(decision: Decision) -> str | None:
+    if decision.unverified:
+        return "store"
+    return decision.suppression.reason if decision.suppression else None

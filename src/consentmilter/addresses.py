@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
 
 import idna
 
@@ -20,13 +21,24 @@ from consentmilter.errors import AddressError
 MAX_OCTETS = 254
 """RFC 5321 4.5.3.1.3: 256 octets in a path with its brackets. Postfix lets longer ones in, and so does `canonical`."""
 
+MAX_LABEL = 63
+"""Octets in one label of a domain (RFC 1035 2.3.4)."""
+
 MAX_PARENTS = 8
 """How many parent domains of a recipient are looked up, counted from the top-level domain down."""
 
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_DOT_ATOM = re.compile(r"[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+(?:\.[^\x00-\x20\x7f()<>\[\]:;@\\,.\"]+)*")
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
+"""Control characters, and the surrogates that stand for no octet (PEP 383 uses U+DC80 to U+DCFF)."""
+
+_BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
+_ROUTE = re.compile(rf"(?:@[^:]*:[<{re.escape(_BLANKS)}]*)+")
+_ATOM = r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,.\"]+"
+_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_DOTS_AT_WILL = re.compile(rf"(?:{_ATOM}|\.)+")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
+_NO_LABEL = re.compile(r"[\x00-,/:-^`{-\x7f]")
+"""ASCII that no label of a domain holds; UTS 46 maps some look-alikes to it, U+FF20 to the @."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +66,7 @@ Foldings = Mapping[str, Folding]
 
 def canonical(raw: str) -> Address:
     """The canonical form of `raw`, which may stand in angle brackets and carry a source route (RFC 5321 4.1.2)."""
-    text = _unwrap(raw.strip())
-    if not text:
-        raise AddressError("the address is empty")
-    if _CONTROLS.search(text):
-        raise AddressError("the address holds a control character")
-    local, at, domain = text.rpartition("@")
+    local, at, domain = _parts(raw)
     if not at:
         return Address(_local(domain), "")
     if not local or not domain:
@@ -77,8 +84,10 @@ def mailable(raw: str) -> Address:
         raise AddressError(f"{raw.strip()!r} has no domain")
     if not _valid_domain(address.domain):
         raise AddressError(f"{address.domain!r} is not a domain")
-    if not address.local.startswith('"') and not _DOT_ATOM.fullmatch(address.local):
-        raise AddressError(f"{address.local!r} is not the local part of an address (quotes missing?)")
+    local = _parts(raw)[0]
+    # Postfix delivers to a..b and .a as well, and there are providers who gave them out.
+    if not _is_quoted(local) and not _DOTS_AT_WILL.fullmatch(local):
+        raise AddressError(f"{local!r} is not the local part of an address (quotes missing?)")
     if _has_surrogate(str(address)):
         raise AddressError("the address is not UTF-8")
     if len(str(address).encode()) > MAX_OCTETS:
@@ -90,7 +99,7 @@ def suppressible_domain(raw: str) -> str:
     """The canonical form of `example.com` (that domain) or `.example.com` (all domains below it)."""
     text = raw.strip()
     dot, rest = (".", text[1:]) if text.startswith(".") else ("", text)
-    domain = canonical_domain(rest) if rest and not _CONTROLS.search(rest) else ""
+    domain = canonical_domain(rest) if rest and not _UNUSABLE.search(rest) else ""
     if not _valid_domain(domain) or domain.startswith("["):
         raise AddressError(f"{text!r} is not a domain (write example.com, or .example.com for all below it)")
     if dot and domain.count(".") >= MAX_PARENTS:
@@ -100,17 +109,21 @@ def suppressible_domain(raw: str) -> str:
 
 @lru_cache(maxsize=4096)
 def canonical_domain(domain: str) -> str:
-    """Lower case, as A-labels where it is not ASCII (IDNA 2008 after UTS 46), without a trailing dot.
+    """Lower case, as A-labels where it is not ASCII (RFC 3492 after UTS 46), without a trailing dot.
 
-    An ASCII name is only lower-cased: `foo_bar.example` is no valid IDNA name, but it is mailed to.
+    Label by label, and without IDNA's rules on what may be registered: `foo_bar.example` and emoji are mailed to.
     """
-    bare = domain.removesuffix(".")
+    bare = domain.rstrip(".")
     if bare.isascii():
         return bare.lower()
     try:
-        return idna.encode(bare, uts46=True).decode("ascii").removesuffix(".")
-    except (idna.IDNAError, UnicodeError):
+        mapped = idna.uts46_remap(bare, std3_rules=False).rstrip(".")
+    except idna.IDNAError:
         return _lower(bare)
+    labels = mapped.split(".")
+    if not mapped or any(_NO_LABEL.search(label) or len(label) > MAX_LABEL for label in labels):
+        return _lower(bare)
+    return ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode('ascii')}" for label in labels)
 
 
 def fold(address: Address, foldings: Foldings) -> Address:
@@ -134,21 +147,28 @@ def parents(domain: str) -> list[str]:
     return ["." + ".".join(labels[start:]) for start in range(len(labels))]
 
 
-def _unwrap(text: str) -> str:
-    if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1].strip()
-    if text.startswith("@") and ":" in text:
-        text = text.partition(":")[2]
-    return text
+def _parts(raw: str) -> tuple[str, str, str]:
+    """Local part, @ and domain of `raw`, without brackets, source route and blanks around them."""
+    text = raw.lstrip(_BLANKS + "<").rstrip(_BLANKS + ">.")
+    text = text[match.end() :] if (match := _ROUTE.match(text)) else text
+    if not text:
+        raise AddressError("the address is empty")
+    if _UNUSABLE.search(text):
+        raise AddressError("the address holds a control character or a lone surrogate")
+    local, at, domain = text.rpartition("@")
+    return local.strip(), at, domain.strip()
+
+
+def _is_quoted(local: str) -> bool:
+    return len(local) >= 2 and local.startswith('"') and local.endswith('"')
 
 
 def _local(local: str) -> str:
-    if len(local) >= 2 and local.startswith('"') and local.endswith('"'):
-        content = _lower(_QUOTED_PAIR.sub(r"\1", local[1:-1]))
-        if _DOT_ATOM.fullmatch(content):
-            return content
-        return '"' + content.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return _lower(local)
+    # Postfix takes a..b and "a..b" for the same; from sendmail(1) it shows neither quotes nor escapes.
+    content = _lower(_QUOTED_PAIR.sub(r"\1", local[1:-1]) if _is_quoted(local) else local)
+    if _DOT_ATOM.fullmatch(content):
+        return content
+    return '"' + content.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _lower(text: str) -> str:
@@ -158,10 +178,19 @@ def _lower(text: str) -> str:
 
 def _valid_domain(domain: str) -> bool:
     if domain.startswith("[") and domain.endswith("]"):
-        return len(domain) > 2
+        return _valid_literal(domain[1:-1])
     if not domain.isascii() or len(domain) > 253:
         return False
-    return all(len(label) <= 63 and _LABEL.fullmatch(label) for label in domain.split("."))
+    return all(len(label) <= MAX_LABEL and _LABEL.fullmatch(label) for label in domain.split("."))
+
+
+def _valid_literal(text: str) -> bool:
+    # RFC 5321 4.1.3; a zone (%eth0) means nothing outside its host.
+    try:
+        IPv6Address(text.removeprefix("ipv6:")) if text.startswith("ipv6:") else IPv4Address(text)
+    except ValueError:
+        return False
+    return "%" not in text
 
 
 def _has_surrogate(text: str) -> bool:

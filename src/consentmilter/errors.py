@@ -43,3 +43,15 @@ class StoreBusyError(StoreError):
 
 class StoreSetupError(StoreError):
     """The store is missing, has another schema version, or was made with other keys."""
+
+
+class ListenError(ConsentMilterError):
+    """The milter socket cannot be opened."""
+
+
+class ControlError(ConsentMilterError):
+    """What came over a control channel is no message of ours."""
+
+
+class ChildError(ConsentMilterError):
+    """A child process cannot do its work, and said why."""

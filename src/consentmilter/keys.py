@@ -39,18 +39,17 @@ class KeyRing:
         """Read the key file's text."""
         try:
             data = yaml.safe_load(text)
-            ring = cls(
-                subject_id=_number(data["subject"]["id"], "subject.id"),
-                subject=_secret(data["subject"]["key"], "subject.key"),
-                token_current=_number(data["token"]["current"], "token.current"),
-                token={
-                    _number(n, "token.keys"): _secret(k, f"token.keys.{n}") for n, k in data["token"]["keys"].items()
-                },
-            )
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # PyYAML lets ValueError through for dates that do not exist
             raise KeyFileError("the key file is not YAML") from error
-        except (KeyError, TypeError, AttributeError) as error:
-            raise KeyFileError(f"the key file lacks or misplaces a key: {error}") from error
+        token = _at(data, "token", "keys")
+        if not isinstance(token, dict):
+            raise KeyFileError("token.keys: not keys by their numbers")
+        ring = cls(
+            subject_id=_number(_at(data, "subject", "id"), "subject.id"),
+            subject=_secret(_at(data, "subject", "key"), "subject.key"),
+            token_current=_number(_at(data, "token", "current"), "token.current"),
+            token={_number(n, "token.keys"): _secret(key, f"token.keys.{n}") for n, key in token.items()},
+        )
         if ring.token_current not in ring.token:
             raise KeyFileError(f"token.current: there is no token key {ring.token_current} under token.keys")
         return ring
@@ -106,6 +105,13 @@ def _text(address: Address) -> str:
 
 def _digest(data: bytes, secret: bytes, person: bytes) -> bytes:
     return blake2b(data, digest_size=SUBJECT_OCTETS, key=secret, person=person).digest()
+
+
+def _at(data: Any, section: str, key: str) -> Any:
+    below = data.get(section) if isinstance(data, dict) else None
+    if not isinstance(below, dict) or key not in below:
+        raise KeyFileError(f"the key file has no {section}.{key}")
+    return below[key]
 
 
 def _number(value: Any, where: str) -> int:

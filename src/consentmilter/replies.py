@@ -14,6 +14,9 @@ from consentmilter.policy.site import Site, Stream
 MAX_TEXT = 490
 """Octets of a reply's text, so that with the codes and CRLF the line stays under 512."""
 
+_NAMES_ROOM = 80
+"""What is kept free for the recipients, however long the cause is: a scope may be of any length."""
+
 _VERBS = {
     Reason.LEGAL: "may not get",
     Reason.HARD_BOUNCE: "is undeliverable and gets none of",
@@ -95,21 +98,29 @@ def _of_domain(row: Suppression) -> bool:
 def _reply(
     code: str, enhanced: str, why: str, ref: str, *, raw_rcpts: Sequence[str] = (), help_url: str | None = None
 ) -> Reply:
-    tail = _safe(f"{why}; see {help_url} [{ref}]" if help_url else f"{why} [{ref}]")
-    if not raw_rcpts:
-        return Reply(code, enhanced, tail[:MAX_TEXT])
-    return Reply(code, enhanced, f"{_names(raw_rcpts, MAX_TEXT - len(tail) - 2)}: {tail}")
+    tail = _safe(f"; see {help_url} [{ref}]" if help_url else f" [{ref}]")
+    cause = _shorten(_safe(why), MAX_TEXT - len(tail) - (_NAMES_ROOM if raw_rcpts else 0))
+    names = f"{_names(raw_rcpts, MAX_TEXT - len(cause + tail) - 2)}: " if raw_rcpts else ""
+    return Reply(code, enhanced, names + cause + tail)
 
 
 def _names(raw_rcpts: Sequence[str], room: int) -> str:
     """As many of the addresses as there is room for, and how many more there are."""
-    names = [f"<{_safe(raw).strip('<>')}>" for raw in raw_rcpts]
+    names = [f"<{_safe(raw).strip('<>')}>" for raw in raw_rcpts[: room // len("<>, ") + 1]]
     for shown in range(len(names), 0, -1):
-        rest = f" and {len(names) - shown} more" if shown < len(names) else ""
-        text = ", ".join(names[:shown]) + rest
+        text = ", ".join(names[:shown]) + _more(len(raw_rcpts) - shown)
         if len(text) <= room:
             return text
-    return names[0][: max(room, 0)]
+    more = _more(len(raw_rcpts) - 1)
+    return _shorten(names[0], room - len(more)) + more
+
+
+def _more(count: int) -> str:
+    return f" and {count} more" if count else ""
+
+
+def _shorten(text: str, room: int) -> str:
+    return text if len(text) <= room else text[: room - 3] + "..."
 
 
 def _safe(text: str) -> str:

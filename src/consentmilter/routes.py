@@ -44,7 +44,7 @@ def read(value: str, sender: str, message_id: str | None, ring: KeyRing, now: da
         parts = dict(part.strip().split("=", 1) for part in value.split(";"))
         stream, right, at, key_id = parts["stream"], parts["right"], int(parts["t"]), int(parts["k"])
         route = Route(None if stream == _NO_STREAM else stream, right, datetime.fromtimestamp(at, UTC))
-        with_id, tag = parts["id"] == "yes", parts["tag"].encode("utf-8", "surrogateescape")
+        with_id, tag = parts["id"] == "yes", _octets(parts["tag"])
     except (ValueError, KeyError, OverflowError, OSError) as error:
         raise TokenError("the route cannot be read") from error
     secret = ring.token.get(key_id)
@@ -66,5 +66,8 @@ def _statement(route: Route, *, with_id: bool, key_id: int) -> str:
 
 def _tag(statement: str, sender: str, message_id: str | None, secret: bytes) -> str:
     covered = "\0".join((statement, sender, message_id or ""))
-    octets = covered.encode("utf-8", "surrogateescape")
-    return blake2b(octets, digest_size=16, key=secret, person=b"cm-route").hexdigest()
+    return blake2b(_octets(covered), digest_size=16, key=secret, person=b"cm-route").hexdigest()
+
+
+def _octets(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")  # of any text, each its own

@@ -11,7 +11,7 @@ from consentmilter.config.schema import Config, RuleConfig, Section
 from consentmilter.config.source import KeyPath
 from consentmilter.errors import AddressError
 from consentmilter.model import Mode
-from consentmilter.policy.categories import BUILT_IN, Category
+from consentmilter.policy.categories import BUILT_IN, MARKETING
 from consentmilter.policy.site import BULK, UNCLASSIFIED
 from consentmilter.tokens import stream_hash
 
@@ -23,6 +23,7 @@ def find_faults(config: Config) -> list[Fault]:
     return [
         *_category_faults(config),
         *_stream_faults(config),
+        *_bulk_faults(config),
         *_rule_faults(config),
         *_loop_faults(config),
         *_address_faults(config),
@@ -70,6 +71,14 @@ def _stream_faults(config: Config) -> Iterator[Fault]:
             yield ("streams", name), f"its token hash is that of {other}; rename one of them"
 
 
+def _bulk_faults(config: Config) -> Iterator[Fault]:
+    category = compile_categories(_usable(config)).get(_category_name(BULK, config))
+    if category is not None and category.exempt:
+        path = ("streams", BULK, "category") if BULK in config.streams else ("categories", category.name, "exempt")
+        message = f"{BULK} cannot be exempt ({category.name}): it is where claims without a right to them end up"
+        yield path, message
+
+
 def _rule_faults(config: Config) -> Iterator[Fault]:
     streams = {BULK, UNCLASSIFIED, *config.streams}
     categories = compile_categories(_usable(config))
@@ -77,12 +86,11 @@ def _rule_faults(config: Config) -> Iterator[Fault]:
         path = ("classify", number)
         if rule.stream not in streams:
             yield (*path, "stream"), f"unknown stream {rule.stream!r} (use {', '.join(sorted(streams))})"
-            continue
-        if not rule.model_fields_set - {"stream", "allow"}:
+        if not any(rule.model_dump(exclude={"stream", "allow"}).values()):
             yield path, "a rule needs a condition besides its stream"
         if rule.allow is not None and not _set(rule.allow):
             yield (*path, "allow"), "name the login, client or listener that may make this claim"
-        category = _category_of(rule.stream, config, categories)
+        category = categories.get(_category_name(rule.stream, config)) if rule.stream in streams else None
         if category and category.exempt and not _proven(rule):
             yield (
                 path,
@@ -118,9 +126,9 @@ def _usable(config: Config) -> Config:
     return config.model_copy(update={"categories": usable})
 
 
-def _category_of(stream: str, config: Config, categories: dict[str, Category]) -> Category | None:
+def _category_name(stream: str, config: Config) -> str:
     part = config.streams.get(stream)
-    return categories.get(part.category) if part else None
+    return part.category if part else MARKETING
 
 
 def _proven(rule: RuleConfig) -> bool:

@@ -92,7 +92,7 @@ def _rule(number: int, part: RuleConfig) -> Rule:
         number=number,
         stream=part.stream,
         who=Right(_globs(part.login), tuple(part.client), _globs(part.listener)),
-        senders=_globs(part.mail_from),
+        senders=_globs([_sender(pattern) for pattern in part.mail_from]),
         headers=tuple((name.lower(), _globs(globs)) for name, globs in part.header.items()),
         list_ids=_globs(part.list_id),
         has_headers=tuple(name.lower() for name in part.has_header),
@@ -102,6 +102,12 @@ def _rule(number: int, part: RuleConfig) -> Rule:
 
 def _right(part: RightConfig) -> Right:
     return Right(_globs(part.login), tuple(part.client), _globs(part.listener))
+
+
+def _sender(pattern: str) -> str:
+    # The envelope sender is compared in its canonical form, which has A-labels.
+    local, at, domain = pattern.rpartition("@")
+    return f"{local}{at}{canonical_domain(domain)}"
 
 
 def _globs(patterns: list[str]) -> tuple[Glob, ...]:

@@ -36,7 +36,7 @@ def parse(text: str, name: str) -> Config:
     """The configuration in `text`; `name` stands before the line number of every fault."""
     try:
         source = Source.read(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets ValueError through for dates that do not exist
         raise ConfigError([_yaml_fault(error, name)]) from error
     if not isinstance(source.data, dict):
         raise ConfigError([f"{name}:1: the file must hold keys and values, such as 'mode: observe'"])
@@ -118,7 +118,7 @@ def _where(path: KeyPath, message: str) -> str:
     return f"{Source.show(path)}: {message}" if path else message
 
 
-def _yaml_fault(error: yaml.YAMLError, name: str) -> str:
+def _yaml_fault(error: Exception, name: str) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    problem = " ".join((getattr(error, "problem", None) or str(error)).split())
     return f"{name}:{mark.line + 1 if mark else 1}: not YAML: {problem}"

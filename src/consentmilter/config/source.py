@@ -19,7 +19,7 @@ class Source:
 
     @classmethod
     def read(cls, text: str) -> "Source":
-        """Parse `text`; raises `yaml.YAMLError`."""
+        """Parse `text`; raises `yaml.YAMLError` or `ValueError`."""
         loader = yaml.SafeLoader(text)
         try:
             node = loader.get_single_node()

@@ -16,6 +16,8 @@ characters long, as a token is."""
 
 MAX_MAILTO_LOCAL = 11
 
+MAX_FILE_MODE = 0o777
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _LABEL = r"[a-z0-9](?:[a-z0-9_-]*[a-z0-9])?"
@@ -23,6 +25,7 @@ _STREAM = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _URL = re.compile(r"https://[A-Za-z0-9.\-\[\]:]+(?:/[A-Za-z0-9._~\-/]*)?")
 _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 _FIELD = re.compile(r"[!-9;-~]+")
+_PLAIN_LOCAL = re.compile(r"[a-z0-9._-]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -37,12 +40,13 @@ def _duration(value: Any) -> float:
 
 def _octal(value: Any) -> int:
     # YAML 1.1 reads 0660 as octal and "0660" as text; both mean the same here.
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
     try:
-        return int(str(value), 8)
+        mode = value if isinstance(value, int) and not isinstance(value, bool) else int(str(value), 8)
     except ValueError:
-        raise ValueError(f"{value!r} is no file mode (write 0660)") from None
+        mode = -1
+    if not 0 <= mode <= MAX_FILE_MODE:
+        raise ValueError(f"{value!r} is no file mode (write 0660)")
+    return mode
 
 
 def _listed(value: Any) -> Any:
@@ -51,7 +55,7 @@ def _listed(value: Any) -> Any:
 
 def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
-        return ip_network(value)
+        return ip_network(str(value))  # a number would be an address too: 10 would be 0.0.0.10
     except ValueError as error:
         raise ValueError(f"{value!r} is no address or network ({error})") from None
 
@@ -88,9 +92,9 @@ def _mailto(text: str) -> str:
         address = mailable(text)
     except AddressError as error:
         raise ValueError(str(error)) from None
-    if len(address.local) > MAX_MAILTO_LOCAL or "+" in address.local or not address.local.isascii():
+    if len(address.local) > MAX_MAILTO_LOCAL or not _PLAIN_LOCAL.fullmatch(address.local):
         raise ValueError(
-            f"{text!r}: the part before the @ must be at most {MAX_MAILTO_LOCAL} plain characters without +, "
+            f"{text!r}: the part before the @ must be at most {MAX_MAILTO_LOCAL} plain characters (a-z 0-9 . _ -), "
             "since +TOKEN comes behind it"
         )
     return str(address)

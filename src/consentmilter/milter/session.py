@@ -57,6 +57,10 @@ class Session(Milter.Base):
         """The reference of the message at hand."""
         return self._screening.ref if self._screening else "-"
 
+    def setsymlist(self, stage: int, *macros: str) -> None:
+        """Name the macros of a stage, in text: pymilter's own passes octets, which its C part refuses on Python 3."""
+        self._ctx.setsymlist(stage, " ".join(macros))
+
     # A refusal from a callback that needs no reply would be lost, so these only take notes.
 
     @Milter.noreply

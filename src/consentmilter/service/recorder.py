@@ -10,6 +10,9 @@ from consentmilter import log
 from consentmilter.service.desk import Record
 from consentmilter.store.journal import JournalRow
 
+_ORDINARY = frozenset({"several_recipients"})
+"""Notices that call for no action."""
+
 
 class Recorder:
     """Where a desk's records and notices go."""
@@ -29,7 +32,8 @@ class Recorder:
 
     def notice(self, event: str, **fields: object) -> None:
         """Log what concerns a whole message."""
-        self._log.warning(event, **_without_nothing(fields))
+        tell = self._log.info if event in _ORDINARY else self._log.warning
+        tell(event, **_without_nothing(fields))
 
     def _fields(self, record: Record) -> dict[str, object]:
         principal = record.principal

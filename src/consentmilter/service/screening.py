@@ -11,15 +11,15 @@ from consentmilter import replies, routes, tokens
 from consentmilter.addresses import canonical
 from consentmilter.errors import AddressError, StoreError, TokenError
 from consentmilter.headers import ROUTE, STATUS, Add, Edit, delete_all, status, unsubscribe_edits
-from consentmilter.keys import subjects_for
-from consentmilter.model import Mode, Verdict
+from consentmilter.model import Mode, Suppression, Verdict
 from consentmilter.policy.classify import Classification, classify
-from consentmilter.policy.decide import ACCEPT, Decision, decide, undecidable
+from consentmilter.policy.decide import decide, undecidable
 from consentmilter.policy.mail import Header, Headers, Principal
 from consentmilter.policy.objections import Objection, object_to
-from consentmilter.policy.settle import DELIVER, Outcome, Pass, Recipient, Settlement, refuse_now, settle
+from consentmilter.policy.settle import DELIVER, Outcome, Pass, Settlement, refuse_now, settle
 from consentmilter.policy.site import MultiRecipient, Site, Stream
 from consentmilter.replies import Reply
+from consentmilter.service.candidate import Candidate
 from consentmilter.service.desk import Desk, Record
 
 
@@ -31,20 +31,6 @@ class Ending:
     remove: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
     quarantine: str | None = None
-
-
-@dataclass(slots=True)
-class _Candidate:
-    """A recipient; `decision` is None while the stream is not known."""
-
-    raw: str
-    subjects: tuple[bytes, ...]
-    decision: Decision | None = None
-
-    def recipient(self) -> Recipient:
-        # pymilter hands only text without surrogates back to libmilter, so other octets cannot be named to Postfix.
-        removable = not any("\ud800" <= c <= "\udfff" for c in self.raw)
-        return Recipient(self.raw, self.subjects[0], self.decision or ACCEPT, removable)
 
 
 class Screening:
@@ -62,20 +48,23 @@ class Screening:
         self.outbound = self.stage is not Pass.ONLY or desk.site.outbound.includes(principal)
         self._unreadable = False
         self._fields: list[Header] = []
-        self._candidates: list[_Candidate] = []
+        self._candidates: list[Candidate] = []
         self._known: Classification | None = None
         if self.outbound and self.stage is not Pass.SECOND:
             self._known = classify(self.site, principal, self.sender, None)
 
-    def rcpt(self, raw: str) -> Reply | None:
-        """The answer to one RCPT: a refusal, or None to let the recipient in."""
+    def rcpt(self, raw: str, resolved: str | None = None) -> Reply | None:
+        """The answer to one RCPT: a refusal, or None to let the recipient in.
+
+        `resolved` is the address that Postfix reads out of `raw` ({rcpt_addr}), where it says so. It alone tells who
+        gets the mail: Postfix follows comments, percent and bang paths, and delivers `a(b)@c` and `c!a` to `a@c`.
+        """
         if not self.outbound:
             return None
         try:
-            address = canonical(raw)
+            candidate = Candidate.of(raw, resolved, self.desk.ring, self.site.foldings)
         except AddressError:
             return self._answer_unreadable()
-        candidate = _Candidate(raw, subjects_for(address, self.desk.ring, self.site.foldings))
         reply = self._answer(self._known, candidate) if self._known else None
         if reply is None:
             self._candidates.append(candidate)
@@ -96,9 +85,10 @@ class Screening:
             self.desk.notice("route_refused", ref=self.ref, queue_id=self.queue_id, cause=str(error))
             return Ending(replies.no_route(self.ref))
         if found.stream is not None:
-            self._decide(found.stream, [c for c in self._candidates if c.decision is None])
-        people = len({c.subjects for c in self._candidates})
-        objection = object_to(self.site, found, headers, people=people, stage=self.stage, unreadable=self._unreadable)
+            self._decide(found.stream, [c for c in self._candidates if c.decided is None])
+        people = len({c.subjects for c in self._candidates if not self._refusable(c)})
+        unreadable = self._unreadable and self._enforced(found)
+        objection = object_to(self.site, found, headers, people=people, stage=self.stage, unreadable=unreadable)
         if objection is not None:
             return self._object(found, headers, objection)
         return self._settle(found, headers)
@@ -106,12 +96,14 @@ class Screening:
     # Recipients
 
     def _answer_unreadable(self) -> Reply | None:
-        if self.site.mode is Mode.OBSERVE:
-            return None
-        self._unreadable = self.principal.non_smtp  # such mail must not be refused before its end
-        return None if self._unreadable else replies.objected(Objection.BAD_ADDRESS, None, None, self.ref)
+        enforced = self._enforced(self._known) if self._known else self.site.mode is Mode.ENFORCE
+        if enforced and not self.principal.non_smtp:
+            return replies.objected(Objection.BAD_ADDRESS, None, None, self.ref)
+        # Mail from sendmail(1) must not be refused before its end, and the header may tell of an enforced stream.
+        self._unreadable = True
+        return None
 
-    def _answer(self, found: Classification, candidate: _Candidate) -> Reply | None:
+    def _answer(self, found: Classification, candidate: Candidate) -> Reply | None:
         """The answer to a recipient of a message whose stream the envelope tells."""
         stream = found.stream
         if stream is not None:
@@ -120,13 +112,12 @@ class Screening:
             return None
         if stream is None:
             return self._object_to_one(found, candidate, Objection.NO_STREAM) if found.unwanted else None
-        decision = candidate.decision or ACCEPT
-        if refuse_now(decision, non_smtp=False):
-            self._record(found, candidate, decision.verdict, _reason(decision))
+        if refuse_now(candidate.decision, non_smtp=False):
+            self._record_own(found, candidate)
             return self._refusal(stream, [candidate])
         return self._answer_further(found, stream, candidate)
 
-    def _answer_further(self, found: Classification, stream: Stream, candidate: _Candidate) -> Reply | None:
+    def _answer_further(self, found: Classification, stream: Stream, candidate: Candidate) -> Reply | None:
         """The answer to a further recipient of a message whose header can hold one person's link only."""
         another = any(c.subjects != candidate.subjects for c in self._candidates)
         if not another or not stream.unsubscribe_header or self.stage is not Pass.ONLY:
@@ -139,7 +130,7 @@ class Screening:
             case _:
                 return None
 
-    def _object_to_one(self, found: Classification, candidate: _Candidate, objection: Objection) -> Reply:
+    def _object_to_one(self, found: Classification, candidate: Candidate, objection: Objection) -> Reply:
         self._record(found, candidate, Verdict.REJECT, objection)
         return replies.objected(objection, found.stream, None, self.ref)
 
@@ -165,7 +156,10 @@ class Screening:
 
     def _object(self, found: Classification, headers: Headers, objection: Objection) -> Ending:
         for candidate in self._candidates:
-            self._record(found, candidate, Verdict.REJECT, objection)
+            if self._refusable(candidate):
+                self._record_own(found, candidate)
+            else:
+                self._record(found, candidate, Verdict.REJECT, objection)
         if self._enforced(found):
             return Ending(replies.objected(objection, found.stream, found.false_claim, self.ref))
         return self._deliver(found, headers, DELIVER)
@@ -176,13 +170,14 @@ class Screening:
             for candidate in self._candidates:
                 self._record(found, candidate, Verdict.ACCEPT, Objection.NO_STREAM)
             return self._deliver(found, headers, DELIVER)
-        recipients = [c.recipient() for c in self._candidates]
+        recipients = [c.recipient() for c in self._candidates if not self._refusable(c)]
         settlement = settle(stream, recipients, non_smtp=self.principal.non_smtp, stage=self.stage)
         self._record_settled(found, stream, settlement)
         if not stream.enforced:
             return self._deliver(found, headers, DELIVER)
         if settlement.outcome is not Outcome.DELIVER:
-            return Ending(self._refusal(stream, [c for c in self._candidates if c.recipient() in settlement.refused]))
+            refused = set(settlement.refused)
+            return Ending(self._refusal(stream, [c for c in self._candidates if c.recipient() in refused]))
         return self._deliver(found, headers, settlement)
 
     def _deliver(self, found: Classification, headers: Headers, settlement: Settlement) -> Ending:
@@ -219,11 +214,15 @@ class Screening:
 
     # Deciding and telling
 
+    def _refusable(self, candidate: Candidate) -> bool:
+        """Whether the recipient is here only because of observe mode: to be refused at RCPT, had it been enforced."""
+        return self._known is not None and refuse_now(candidate.decision, non_smtp=self.principal.non_smtp)
+
     def _enforced(self, found: Classification) -> bool:
         mode = found.stream.mode if found.stream else self.site.mode
         return mode is Mode.ENFORCE
 
-    def _decide(self, stream: Stream, candidates: list[_Candidate]) -> None:
+    def _decide(self, stream: Stream, candidates: list[Candidate]) -> None:
         if not candidates:
             return
         try:
@@ -231,39 +230,47 @@ class Screening:
         except StoreError as error:
             self.desk.notice("store_unavailable", ref=self.ref, queue_id=self.queue_id, cause=str(error))
             for candidate in candidates:
-                candidate.decision = undecidable(stream)
+                candidate.decided = undecidable(stream)
             return
         now = self.desk.now()
+        about: dict[bytes, list[Suppression]] = {}
+        for row in rows:
+            about.setdefault(row.subject, []).append(row)
         for candidate in candidates:
-            candidate.decision = decide(stream, [row for row in rows if row.subject in candidate.subjects], now)
+            facts = [row for subject in candidate.subjects for row in about.get(subject, ())]
+            candidate.decided = decide(stream, facts, now)
 
-    def _refusal(self, stream: Stream, candidates: list[_Candidate]) -> Reply:
-        decisions = [(c.raw, c.decision) for c in candidates if c.decision is not None]
-        if any(decision.unverified for _, decision in decisions):
+    def _refusal(self, stream: Stream, candidates: list[Candidate]) -> Reply:
+        if any(c.decision.unverified for c in candidates):
             return replies.store_away(self.ref)
         if stream.action is Verdict.DEFER:
-            return replies.deferred([raw for raw, _ in decisions], stream, self.ref)
-        refused = [(raw, decision.suppression) for raw, decision in decisions if decision.suppression]
+            return replies.deferred([c.raw for c in candidates], stream, self.ref)
+        refused = [(c.raw, c.decision.suppression) for c in candidates if c.decision.suppression]
         return replies.opted_out(refused, self.site, stream, self.ref)
 
     def _record_settled(self, found: Classification, stream: Stream, settlement: Settlement) -> None:
+        refused, removed = set(settlement.refused), set(settlement.remove)
         for candidate in self._candidates:
             recipient = candidate.recipient()
-            decision = recipient.decision
-            verdict, reason = decision.verdict, _reason(decision)
-            if not stream.enforced and refuse_now(decision, non_smtp=self.principal.non_smtp) and self._known:
-                pass  # told as it would have been answered at RCPT
+            reason = candidate.reason
+            if self._refusable(candidate):
+                self._record_own(found, candidate)
             elif settlement.outcome is not Outcome.DELIVER:
-                verdict, reason = Verdict(settlement.outcome), reason or "mixed"
-            elif recipient in settlement.remove:
-                verdict = Verdict.REMOVE
+                verdict = Verdict(settlement.outcome)
+                self._record(found, candidate, verdict, reason if recipient in refused else "mixed")
+            elif recipient in removed:
+                self._record(found, candidate, Verdict.REMOVE, reason)
             elif self.stage is Pass.FIRST:
-                verdict = Verdict.ACCEPT  # what is left to do, the second pass does
-            self._record(found, candidate, verdict, reason)
+                self._record(found, candidate, Verdict.ACCEPT, reason)  # what is left to do, the second pass does
+            else:
+                self._record_own(found, candidate)
 
-    def _record(self, found: Classification, candidate: _Candidate, verdict: Verdict, reason: str | None) -> None:
+    def _record_own(self, found: Classification, candidate: Candidate) -> None:
+        self._record(found, candidate, candidate.decision.verdict, candidate.reason)
+
+    def _record(self, found: Classification, candidate: Candidate, verdict: Verdict, reason: str | None) -> None:
         stream = found.stream
-        decision = candidate.decision or ACCEPT
+        decision = candidate.decision
         done = verdict is Verdict.ACCEPT or self._enforced(found)
         self.desk.record(
             Record(
@@ -275,7 +282,7 @@ class Screening:
                 subject=candidate.subjects[0],
                 verdict=verdict if done else f"would-{verdict}",
                 reason=reason,
-                bypassed=decision.bypassed,
+                bypassed=decision.bypassed and verdict is Verdict.ACCEPT,
                 scope=decision.suppression.scope if decision.suppression else None,
                 stream=stream.name if stream else None,
                 category=stream.category.name if stream else None,
@@ -305,9 +312,3 @@ def _sender(raw: str) -> str:
 
 def _message_id(headers: Headers) -> str | None:
     return next(iter(headers.values("message-id")), None)
-
-
-def _reason(decision: Decision) -> str | None:
-    if decision.unverified:
-        return "store"
-    return decision.suppression.reason if decision.suppression else None

@@ -1,0 +1,42 @@
+# make run    a private Postfix on loopback with the milter attached, ready to take mail
+# make demo   the same, sends the four messages of the README and shows the transcript
+# make test   everything that CI runs
+# make lint   ruff and mypy only
+# make bench  the cost of the milter, against a C milter that adds the same headers
+# make lock   the lock file anew from pyproject.toml
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run demo test lint bench lock clean
+
+run: .venv/ready
+	@exec $(BIN)/python -m lab.run
+
+demo: .venv/ready
+	@$(BIN)/python -m lab.demo
+
+test: lint
+	$(BIN)/pytest
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python -m bench.run
+
+lock: .venv/ready
+	$(BIN)/uv pip compile --quiet --no-config --extra dev --generate-hashes --python-version 3.11 --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
+
+.venv/ready: requirements.lock pyproject.toml lab/packages.txt
+	@lab/install-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis bench/floor

@@ -1,0 +1,40 @@
+"""`make demo`: send the four messages, show each dialogue and what was delivered, and stop."""
+
+import subprocess
+import sys
+
+from lab.errors import LabError
+from lab.run import delivery
+from lab.showcase import LETTERS, Letter, showcase
+from lab.system import System
+
+
+def main() -> int:
+    """Show the transcript; 1 if anything went another way than announced."""
+    try:
+        with showcase() as system:
+            for letter in LETTERS:
+                _send(system, letter)
+    except LabError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _send(system: System, letter: Letter) -> None:
+    system.sink.clear()
+    print(f"\n# {letter.title}\n$ {letter.line(system.postfix.port('submission'))}")
+    command = [*letter.command(system.postfix.port("submission")), "--suppress-data"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    for line in done.stdout.splitlines():
+        if line.startswith((" -> MAIL", " -> RCPT", "<- ", "<** ", "<~* ")) and "AUTH" not in line:
+            print(line)
+    refused = letter.title.endswith("refused")
+    if refused != (done.returncode != 0):
+        raise LabError(f"{letter.title}: swaks ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    if not refused:
+        print(delivery(system.sink.wait()[0]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

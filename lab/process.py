@@ -1,0 +1,188 @@
+"""Child processes that end with the block that started them.
+
+A `Process` leads a session of its own, so that `stop` finds whatever it started in turn (Postfix's daemons, a
+supervisor's workers) by session, never by name. Every wait has a bound. Raises `LabError` with the output so far when
+a process cannot be started, ends too early, or does not do in time what was waited for.
+"""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGTERM, Signals
+from types import TracebackType
+from typing import IO, Self, TypeVar
+
+from lab.errors import LabError
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T | None], what: str, *, timeout: float = 10.0) -> T:
+    """The first true value of `condition`, asked every 10 ms."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise LabError(f"waited {timeout:g} s in vain for {what}")
+        time.sleep(0.01)
+    return value
+
+
+def session_members(session: int) -> list[int]:
+    """The ids of all living processes of a session; one that only waits to be reaped is not living."""
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return [pid for pid in pids if _lives_in(pid, session)]
+
+
+def command_name(pid: int) -> str:
+    """The name of a process's program, as ps(1) shows it; empty for one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _lives_in(pid: int, session: int) -> bool:
+    try:
+        # proc(5): "pid (name) state ppid pgrp session ..."; the name may hold spaces and parentheses.
+        state, _, _, of_session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        return False
+    return int(of_session) == session and state not in "ZX"
+
+
+class Process:
+    """One program with its output captured, started in its own session; it can be started again after a stop."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str | Path],
+        *,
+        name: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self.arguments = [str(argument) for argument in arguments]
+        self.name = name or Path(self.arguments[0]).name
+        self._environment = environment
+        self._directory = directory
+        self._child: subprocess.Popen[bytes] | None = None
+        self._capture: IO[bytes] | None = None
+        self._past_output = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        if self._child is not None:
+            raise LabError(f"{self.name}: has been started already")
+        self._capture = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
+        try:
+            self._child = subprocess.Popen(
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=self._capture,
+                stderr=subprocess.STDOUT,
+                cwd=self._directory,
+                env=None if self._environment is None else {**os.environ, **self._environment},
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._capture.close()
+            self._capture = None
+            raise LabError(f"{self.name}: cannot be started: {error}") from error
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise LabError(f"{self.name}: is not started")
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def members(self) -> list[int]:
+        """The ids of the process and of everything it started that still lives."""
+        return session_members(self.pid)
+
+    def output(self) -> str:
+        """What it has written so far, or wrote before it was stopped, both streams."""
+        if self._capture is None:
+            return self._past_output
+        # pread, because the child writes through the same file offset.
+        size = os.fstat(self._capture.fileno()).st_size
+        return os.pread(self._capture.fileno(), size, 0).decode(errors="backslashreplace")
+
+    def signal(self, number: Signals) -> None:
+        """Send a signal to the process itself, not to what it started."""
+        if self._child is not None:
+            self._child.send_signal(number)
+
+    def wait(self, timeout: float = 10.0) -> int:
+        """Wait for its end; return the exit code, negative for a signal."""
+        if self._child is None:
+            raise LabError(f"{self.name}: is not started")
+        try:
+            return self._child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise LabError(f"{self.name}: still runs after {timeout:g} s:\n{self.output()}") from None
+
+    def wait_until(self, condition: Callable[[], object], what: str, *, timeout: float = 10.0) -> None:
+        """Wait for a condition that only this process can bring about; its early end is an error at once."""
+
+        def settled() -> str | None:
+            running = self.running  # asked first: what it brought about before its end counts
+            return "done" if condition() else None if running else "ended"
+
+        try:
+            outcome = wait_for(settled, f"{self.name}: {what}", timeout=timeout)
+        except LabError as error:
+            raise LabError(f"{error}\n{self.output()}") from None
+        if outcome == "ended":
+            raise LabError(f"{self.name}: ended before {what}:\n{self.output()}")
+
+    def stop(self, grace: float = 10.0) -> None:
+        """End it and all it started: politely first, after `grace` seconds by force. May be called at any time."""
+        if self._child is None:
+            return
+        self._child.terminate()
+        self._child.send_signal(SIGCONT)  # one that a test has frozen takes its SIGTERM only now
+        try:
+            wait_for(lambda: not self.running, f"the end of {self.name}", timeout=grace)
+            self._signal_members(SIGTERM)  # for whatever it has left behind
+            wait_for(self._is_gone, f"the end of what {self.name} started", timeout=grace)
+        except LabError:
+            self.kill()
+        self._forget()
+
+    def kill(self) -> None:
+        """SIGKILL for it and all it started, as a crash would; `stop` is still due."""
+        if self._child is None:
+            return
+        wait_for(self._killed, f"the end of {self.name} by SIGKILL", timeout=10.0)
+
+    def _killed(self) -> bool:
+        self._signal_members(SIGKILL)
+        return self._is_gone()
+
+    def _signal_members(self, number: Signals) -> None:
+        for pid in self.members():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def _is_gone(self) -> bool:
+        return not self.running and not self.members()
+
+    def _forget(self) -> None:
+        self._past_output = self.output()
+        if self._capture is not None:
+            self._capture.close()
+        self._capture = self._child = None

@@ -1,0 +1,5 @@
+"""`python -m consentmilter` is the command line."""
+
+from consentmilter.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The mail side: what a worker process runs behind the milter socket."""

@@ -1,0 +1,146 @@
+"""The tables, and the two trees that they form.
+
+The core tree holds suppressions and what explains them; the journal tree holds verdicts, with SQLite in a file of its
+own, so that a busy mail path never waits for an import. Times are whole seconds since 1970 in UTC.
+What stands here is what the newest migration leaves; a test compares the two.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from consentmilter.store.text import Printable
+
+CORE_METADATA = sa.MetaData()
+JOURNAL_METADATA = sa.MetaData()
+
+# SQLite gives out row ids for exactly `INTEGER PRIMARY KEY`, no other integer type.
+_SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _suppression_columns() -> list[sa.Column[Any] | sa.CheckConstraint]:
+    return [
+        sa.Column("subject", sa.LargeBinary(16), primary_key=True),
+        sa.Column("scope", Printable, primary_key=True),
+        sa.Column("reason", sa.Text, primary_key=True),
+        sa.Column("origin", Printable, nullable=False),
+        sa.Column("batch", sa.Text),
+        sa.Column("asserted_again", sa.Boolean, nullable=False),
+        sa.Column("created", sa.BigInteger, nullable=False),
+        sa.Column("expires", sa.BigInteger),
+        sa.Column("address", Printable),
+        sa.CheckConstraint("length(subject) = 16", name="suppression_subject_octets"),
+    ]
+
+
+# Without row ids there is one B-tree in key order instead of a table plus an index: a look-up is one descent.
+suppression = sa.Table("suppression", CORE_METADATA, *_suppression_columns(), sqlite_with_rowid=False)
+
+staged_suppression = sa.Table(
+    "staged_suppression", sa.MetaData(), *_suppression_columns(), prefixes=["TEMPORARY"], sqlite_with_rowid=False
+)
+"""Where an import's rows lie until they go into `suppression` in one statement; part of no tree."""
+
+import_batch = sa.Table(
+    "import_batch",
+    CORE_METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("file", Printable, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("actor", Printable, nullable=False),
+    sa.Column("scope", Printable, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("started", sa.BigInteger, nullable=False),
+    sa.Column("finished", sa.BigInteger),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("new", sa.BigInteger, nullable=False),
+    sa.Column("known", sa.BigInteger, nullable=False),
+    sa.Column("bad", sa.BigInteger, nullable=False),
+    sa.Index("import_batch_digest", "digest"),
+)
+
+ledger = sa.Table(
+    "ledger",
+    CORE_METADATA,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", Printable, nullable=False),
+    sa.Column("source", Printable, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("batch", sa.Text),
+    sa.Column("subject", sa.LargeBinary(16)),
+    sa.Column("scope", Printable),
+    sa.Column("reason", sa.Text),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("digest", sa.LargeBinary),
+    sa.Column("commitment", sa.LargeBinary),
+    sa.Index("ledger_subject", "subject"),
+    # Ids are never given out twice, so that a gap at the end shows.
+    sqlite_autoincrement=True,
+)
+
+ledger_evidence = sa.Table(
+    "ledger_evidence",
+    CORE_METADATA,
+    sa.Column("ledger_id", _SERIAL, sa.ForeignKey("ledger.id"), primary_key=True, autoincrement=False),
+    sa.Column("salt", sa.LargeBinary, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+)
+
+key_check = sa.Table(
+    "key_check",
+    CORE_METADATA,
+    sa.Column("key_id", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+
+journal = sa.Table(
+    "journal",
+    JOURNAL_METADATA,
+    sa.Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("ref", Printable, nullable=False),
+    sa.Column("queue_id", Printable),
+    sa.Column("login", Printable),
+    sa.Column("client", Printable),
+    sa.Column("listener", Printable),
+    sa.Column("stream", Printable),
+    sa.Column("category", Printable),
+    sa.Column("subject", sa.LargeBinary),
+    sa.Column("verdict", sa.Text, nullable=False),
+    sa.Column("reason", Printable),
+    sa.Column("scope", Printable),
+    sa.Column("mode", sa.Text, nullable=False),
+    sa.Column("detail", Printable),
+    sa.Index("journal_at", "at"),
+    sa.Index("journal_ref", "ref"),
+)
+
+# The ledger refuses change from whatever holds the file, the sqlite3 shell included. The third trigger is for
+# INSERT OR REPLACE, which deletes the old row without firing DELETE triggers (sqlite.org/lang_conflict.html).
+_REFUSE = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+_KNOWN = "EXISTS (SELECT 1 FROM ledger WHERE id = NEW.id)"
+APPEND_ONLY = (
+    f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_REFUSE}",
+    f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_REFUSE}",
+    f"CREATE TRIGGER ledger_no_replace BEFORE INSERT ON ledger WHEN {_KNOWN} {_REFUSE}",
+)
+for statement in APPEND_ONLY:
+    trigger = sa.DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
+    event.listen(ledger, "after_create", trigger)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Tables that are migrated together, and the version of them that this program works with."""
+
+    name: str
+    metadata: sa.MetaData
+    version_table: str
+    version: str
+
+
+CORE = Tree("core", CORE_METADATA, version_table="schema_version", version="0001")
+JOURNAL = Tree("journal", JOURNAL_METADATA, version_table="journal_version", version="0001")

@@ -1,0 +1,81 @@
+"""Fixtures for tests on a real Postfix: a whole mail system in a temporary directory, stopped at the end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from lab.directory import public_directory
+from lab.opendkim import OpenDkim
+from lab.postfix import cannot_run
+from lab.system import System
+
+NEWS = "acme.newsletter"
+
+CONFIG: dict[str, Any] = {
+    "mode": "enforce",
+    "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"},
+    "organisations": {"acme": {"title": "Acme Ltd"}},
+    "streams": {
+        "acme.newsletter": {"title": "Weekly newsletter"},
+        "acme.security": {"category": "security-patch", "title": "Security patches"},
+    },
+    "classify": [
+        {"header": {"X-Consent-Stream": "acme.security"}, "allow": {"login": "release-bot"}, "stream": "acme.security"},
+        {"login": "newsletter", "stream": "acme.newsletter"},
+        {"header": {"X-Consent-Stream": "acme.newsletter"}, "stream": "acme.newsletter"},
+    ],
+}
+"""The site of the tests: `newsletter` is known by its login, everybody's newsletters by their header too."""
+
+NEWSLETTER = {"X-Consent-Stream": "acme.newsletter"}
+SECURITY = {"X-Consent-Stream": "acme.security"}
+
+Start = Callable[..., System]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a mail system: `start(config={...}, services=[...])`; the configuration is laid over the site's."""
+    with _starting() as start_one:
+        yield start_one
+
+
+@pytest.fixture
+def signer() -> Iterator[OpenDkim]:
+    """An OpenDKIM that signs for acme.example."""
+    with public_directory() as directory, OpenDkim(directory, domain="acme.example") as signer:
+        yield signer
+
+
+@pytest.fixture(scope="module")
+def shared_system() -> Iterator[System]:
+    """One system for a module whose tests do not disturb each other."""
+    with _starting() as start_one:
+        yield start_one()
+
+
+@contextmanager
+def _starting() -> Iterator[Start]:
+    if (why := cannot_run()) is not None:
+        pytest.skip(why)
+    with ExitStack() as stack:
+
+        def start_one(*, config: dict[str, Any] | None = None, **options: Any) -> System:
+            directory = stack.enter_context(public_directory())
+            return stack.enter_context(System(directory, config={**CONFIG, **(config or {})}, **options))
+
+        yield start_one
+
+
+@pytest.fixture
+def system(start: Start) -> System:
+    """The site of the tests, as it is."""
+    return start()
+
+
+def stream(**settings: Any) -> dict[str, Any]:
+    """A configuration in which the newsletter has these settings besides."""
+    newsletter = {**CONFIG["streams"]["acme.newsletter"], **settings}
+    return {"streams": {**CONFIG["streams"], "acme.newsletter": newsletter}}

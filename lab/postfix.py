@@ -172,6 +172,11 @@ class Postfix:
         # returns to a queue that we have looked at already.
         self._wait_until(lambda: not any(self.files.undelivered() for _ in range(2)), "an empty queue", timeout)
 
+    def drain(self) -> None:
+        """Let all mail leave, and delete what is held."""
+        self.tool("postsuper", "-d", "ALL", "hold")
+        self.wait_empty()
+
     def sendmail(self, message: bytes, *recipients: str, sender: str = f"root@{HOSTNAME}") -> None:
         """Hand mail in as local programs do, through the command of this name; it is accepted once this returns."""
         # Only root may point the setgid postdrop(1) at a configuration that the system's main.cf does not list in

@@ -1,8 +1,8 @@
 """Child processes that end with the block that started them.
 
-A `Process` leads a session of its own, so that `stop` finds whatever it started in turn (Postfix's daemons, a
-supervisor's workers) by session, never by name. Every wait has a bound. Raises `LabError` with the output so far when
-a process cannot be started, ends too early, or does not do in time what was waited for.
+A `Process` leads a session of its own and carries a mark in its environment, so that `stop` finds whatever it started
+in turn (Postfix's daemons, a supervisor's workers) by these, never by name. Every wait has a bound. Raises `LabError`
+with the output so far when a process cannot be started, ends too early, or does not do in time what was waited for.
 """
 
 import contextlib
@@ -10,7 +10,8 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 from types import TracebackType
@@ -33,25 +34,30 @@ def wait_for(condition: Callable[[], T | None], what: str, *, timeout: float = 1
 
 def session_members(session: int) -> list[int]:
     """The ids of all living processes of a session; one that only waits to be reaped is not living."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return [pid for pid in pids if _lives_in(pid, session)]
+    return [pid for pid, of_session in _living() if of_session == session]
 
 
 def command_name(pid: int) -> str:
     """The name of a process's program, as ps(1) shows it; empty for one that has ended."""
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+    return _read(Path(f"/proc/{pid}/comm")).decode().rstrip("\n")
 
 
-def _lives_in(pid: int, session: int) -> bool:
+def _living() -> Iterator[tuple[int, int]]:
+    """All living processes: id and session."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (text := _read(entry / "stat")):
+            # proc(5): "pid (name) state ppid pgrp session ..."; the name may hold spaces and parentheses.
+            state, _, _, session = text.rpartition(b")")[2].split()[:4]
+            if state not in (b"Z", b"X"):
+                yield int(entry.name), int(session)
+
+
+def _read(path: Path) -> bytes:
+    """A file of /proc; empty when the process has ended meanwhile, or is not ours to look into."""
     try:
-        # proc(5): "pid (name) state ppid pgrp session ..."; the name may hold spaces and parentheses.
-        state, _, _, of_session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
-    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
-        return False
-    return int(of_session) == session and state not in "ZX"
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""
 
 
 class Process:
@@ -67,7 +73,9 @@ class Process:
     ) -> None:
         self.arguments = [str(argument) for argument in arguments]
         self.name = name or Path(self.arguments[0]).name
-        self._environment = environment
+        # Found again in the environment of whatever it starts, even in sessions of their own.
+        self._mark = f"LAB_PROCESS_{uuid.uuid4().hex}"
+        self._environment = {**(environment or {}), self._mark: "1"}
         self._directory = directory
         self._child: subprocess.Popen[bytes] | None = None
         self._capture: IO[bytes] | None = None
@@ -91,7 +99,7 @@ class Process:
                 stdout=self._capture,
                 stderr=subprocess.STDOUT,
                 cwd=self._directory,
-                env=None if self._environment is None else {**os.environ, **self._environment},
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
         except OSError as error:
@@ -111,7 +119,8 @@ class Process:
 
     def members(self) -> list[int]:
         """The ids of the process and of everything it started that still lives."""
-        return session_members(self.pid)
+        mark = self._mark.encode()
+        return [pid for pid, session in _living() if session == self.pid or mark in _read(Path(f"/proc/{pid}/environ"))]
 
     def output(self) -> str:
         """What it has written so far, or wrote before it was stopped, both streams."""

@@ -4,22 +4,32 @@
         system.suppress("bob@example.org")
         with system.client() as smtp: ...
 
-Every command goes through the installed program, never through its modules. Raises `LabError` when something does not
+Raises `LabError` when something does not
 start or a command fails.
 """
 
+import asyncio
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import yaml
 
+from consentmilter.config import load
+from consentmilter.config.compile import compile_site
+from consentmilter.model import Assertion, Reason
+from consentmilter.service.keyfile import read_keys
+from consentmilter.service.suppressions import Actor, assert_many
 from consentmilter.store.journal import JournalRow, read_journal
+from consentmilter.store.writer import Store
+from consentmilter.subjects import subject_named
 from lab.client import Client
 from lab.errors import LabError
 from lab.postfix import Postfix
@@ -64,6 +74,7 @@ class System:
             sink_port=self.sink.port,
             users=USERS,
         )
+        self._told = 0
         self.milter = Process([PROGRAM, "--config", self.config_file, "run"], name="consentmilter")
         self.configure(config or {})
 
@@ -101,6 +112,16 @@ class System:
             data[key] = {**data[key], **value} if key in data and isinstance(value, Mapping) else value
         self.config_file.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
+    def renew(self, config: Mapping[str, Any]) -> None:
+        """Begin anew under this configuration, as a system just started would: empty list, sink, log and journal."""
+        self.postfix.drain()
+        with closing(sqlite3.connect(self.directory / "state" / "consent.db")) as database, database:
+            database.execute("DELETE FROM suppression")
+        self.configure(config)
+        self.reload()
+        self.sink.clear()
+        self._told = len(self.milter.output())
+
     def reload(self, *, expect: str = "reloaded") -> None:
         """Have the configuration read again, and wait for the event that tells the outcome."""
         before = len(self.events(expect))
@@ -117,8 +138,17 @@ class System:
         return done.stdout.decode()
 
     def suppress(self, *people: str, scope: str = "*", reason: str = "unsubscribe") -> None:
-        """Put people or domains on the list."""
-        self.run("add", "--scope", scope, "--reason", reason, "--", *people)
+        """Put people or domains on the list, as `consentmilter add` does but without the start of a process."""
+        config = load(self.config_file)
+        ring, foldings = read_keys(config.keys.file), compile_site(config).foldings
+        named = [subject_named(text, ring, foldings) for text in people]
+        said = [Assertion(each.key, each.text, scope, Reason(reason)) for each in named]
+
+        async def add() -> None:
+            async with Store.open(config.store.url, ring.checks()) as store:
+                await assert_many(store, said, Actor("lab", "cli"))
+
+        asyncio.run(add())
 
     def client(self, service: str = "smtp", *, login: str | None = None) -> Client:
         """An SMTP session, with a login if asked for."""
@@ -126,7 +156,7 @@ class System:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The events of that name that the milter has logged so far."""
-        lines = [line for line in self.milter.output().splitlines() if line.startswith("{")]
+        lines = [line for line in self.milter.output()[self._told :].splitlines() if line.startswith("{")]
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     def decisions(self, count: int = 1) -> list[dict[str, Any]]:
@@ -135,13 +165,22 @@ class System:
 
     def journal(self, count: int = 1) -> list[JournalRow]:
         """The journal, once it has `count` rows."""
-        url = f"sqlite:///{self.directory / 'state' / 'journal.db'}"
-        return wait_for(lambda: rows if len(rows := read_journal(url)) >= count else None, f"{count} journal rows")
+
+        def rows() -> list[JournalRow] | None:
+            refs = {decision["ref"] for decision in self.events("decision")}
+            found = [row for row in read_journal(self._journal_url) if row.ref in refs]
+            return found if len(found) >= count else None
+
+        return wait_for(rows, f"{count} journal rows")
 
     def workers(self) -> list[int]:
         """The ids of the worker processes."""
         children = Path(f"/proc/{self.milter.pid}/task/{self.milter.pid}/children").read_text(encoding="ascii")
         return [int(pid) for pid in children.split()]
+
+    @property
+    def _journal_url(self) -> str:
+        return f"sqlite:///{self.directory / 'state' / 'journal.db'}"
 
     def _with_socket(self, service: Service) -> Service:
         options = {key: value.replace("{milter}", self.socket) for key, value in service.options.items()}

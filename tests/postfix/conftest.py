@@ -1,7 +1,7 @@
 """Fixtures for tests on a real Postfix: a whole mail system in a temporary directory, stopped at the end."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -29,35 +29,45 @@ CONFIG: dict[str, Any] = {
 }
 """The site of the tests: `newsletter` is known by its login, everybody's newsletters by their header too."""
 
+ERROR_LIMITS = {"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "2000", "smtpd_error_sleep_time": "0"}
+"""The limits that deploy/postfix ships: every refused recipient counts as an error of the client."""
+
 NEWSLETTER = {"X-Consent-Stream": "acme.newsletter"}
 SECURITY = {"X-Consent-Stream": "acme.security"}
 
 Start = Callable[..., System]
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a mail system: `start(config={...}, services=[...])`; the configuration is laid over the site's."""
-    with _starting() as start_one:
-        yield start_one
+@pytest.fixture(scope="session")
+def systems() -> Iterator[Start]:
+    """Mail systems that live as long as the session: one for each way to set Postfix up, used again and again."""
+    if (why := cannot_run()) is not None:
+        pytest.skip(why)
+    with ExitStack() as stack:
+        running: dict[str, System] = {}
+
+        def start_or_renew(*, config: dict[str, Any] | None = None, **options: Any) -> System:
+            whole = {**CONFIG, **(config or {})}
+            kind = repr(sorted(options.items()))
+            if kind in running:
+                running[kind].renew(whole)
+            else:
+                directory = stack.enter_context(public_directory())
+                running[kind] = stack.enter_context(System(directory, config=whole, **options))
+            return running[kind]
+
+        yield start_or_renew
 
 
 @pytest.fixture
-def signer() -> Iterator[OpenDkim]:
-    """An OpenDKIM that signs for acme.example."""
-    with public_directory() as directory, OpenDkim(directory, domain="acme.example") as signer:
-        yield signer
+def start(systems: Start) -> Start:
+    """Get a mail system: `start(config={...}, services=[...])`; the configuration is laid over the site's."""
+    return systems
 
 
-@pytest.fixture(scope="module")
-def shared_system() -> Iterator[System]:
-    """One system for a module whose tests do not disturb each other."""
-    with _starting() as start_one:
-        yield start_one()
-
-
-@contextmanager
-def _starting() -> Iterator[Start]:
+@pytest.fixture
+def start_own() -> Iterator[Start]:
+    """Start a mail system for this test alone, which may break it."""
     if (why := cannot_run()) is not None:
         pytest.skip(why)
     with ExitStack() as stack:
@@ -67,6 +77,13 @@ def _starting() -> Iterator[Start]:
             return stack.enter_context(System(directory, config={**CONFIG, **(config or {})}, **options))
 
         yield start_one
+
+
+@pytest.fixture
+def signer() -> Iterator[OpenDkim]:
+    """An OpenDKIM that signs for acme.example."""
+    with public_directory() as directory, OpenDkim(directory, domain="acme.example") as signer:
+        yield signer
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from consentmilter.tokens import Purpose, read, stream_hash
 from lab.messages import message
 from lab.opendkim import OpenDkim
 from lab.system import System
-from tests.postfix.conftest import NEWSLETTER, Start, stream
+from tests.postfix.conftest import ERROR_LIMITS, NEWSLETTER, Start, stream
 
 
 def _token(link: str) -> str:
@@ -50,7 +50,7 @@ def test_whoever_is_left_after_a_removal_gets_a_link(system: System) -> None:
 
 def test_split_makes_a_client_send_one_recipient_a_message(start: Start) -> None:
     """`multi_recipient: split`: a client that retries at once gets everybody a link of their own."""
-    system = start(config=stream(multi_recipient="split"))
+    system = start(config=stream(multi_recipient="split"), main=ERROR_LIMITS)
     people = [f"person{number}@example.org" for number in range(50)]
     system.suppress("person7@example.org", "person23@example.org")
     waiting = list(people)

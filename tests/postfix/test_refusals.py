@@ -2,7 +2,7 @@
 
 from lab.messages import message
 from lab.system import System
-from tests.postfix.conftest import NEWSLETTER, SECURITY, Start, stream
+from tests.postfix.conftest import ERROR_LIMITS, NEWSLETTER, SECURITY, Start, stream
 
 
 def test_an_opted_out_recipient_is_refused_among_good_ones(system: System) -> None:
@@ -146,8 +146,7 @@ def test_domains_and_their_subdomains_are_refused(system: System) -> None:
 
 def test_forty_stale_recipients_do_not_end_the_session(start: Start) -> None:
     """With the shipped error limits a campaign with a stale list is refused person by person to its end."""
-    limits = {"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "2000", "smtpd_error_sleep_time": "0"}
-    system = start(main=limits)
+    system = start(main=ERROR_LIMITS)
     stale = [f"stale{number}@example.org" for number in range(40)]
     system.run("import", "-", given="\n".join(stale))
     with system.client(login="newsletter") as smtp:

@@ -71,7 +71,7 @@ class Session(Milter.Base):
         self._client, port = _client(hostaddr)
         # Postfix gives mail from sendmail(1) and QMQP a loopback client with port 0 (MILTER_README).
         self._non_smtp = port == 0 and self._client is not None and self._client.is_loopback
-        self._listener = SENDMAIL if self._non_smtp else self.getsymval("{daemon_name}") or ""
+        self._listener = SENDMAIL if self._non_smtp else self._macro("{daemon_name}") or ""
         return Milter.CONTINUE
 
     @Milter.noreply
@@ -82,13 +82,13 @@ class Session(Milter.Base):
         self.faulty = False
         self._screening = None
         runtime = self._current()
-        login = self.getsymval("{auth_authen}") or None
+        login = self._macro("{auth_authen}")
         principal = Principal(login, self._client, self._listener, self._non_smtp)
         self._screening = Screening(runtime.desk, principal, raw_sender)
         self._wanted = runtime.wanted if self._screening.outbound else frozenset()
         return Milter.CONTINUE
 
-    @Milter.symlist("i")
+    @Milter.symlist("i {rcpt_addr}")
     def envrcpt(self, raw_rcpt: str, *params: str) -> int:
         """Let the recipient in, or refuse it alone."""
         answer = self._answer_rcpt(raw_rcpt)
@@ -97,8 +97,8 @@ class Session(Milter.Base):
     @guarded
     def _answer_rcpt(self, raw_rcpt: str) -> int:
         screening = self._message()
-        screening.queue_id = self.getsymval("i")
-        reply = screening.rcpt(raw_rcpt)
+        screening.queue_id = self._macro("i")
+        reply = screening.rcpt(raw_rcpt, self._macro("{rcpt_addr}"))
         return Milter.CONTINUE if reply is None else self._say(reply)
 
     @Milter.noreply
@@ -123,7 +123,7 @@ class Session(Milter.Base):
     @guarded
     def _finish(self) -> int:
         screening = self._message()
-        screening.queue_id = self.getsymval("i")
+        screening.queue_id = self._macro("i")
         ending = screening.finish()
         if ending.reply is not None:
             return self._say(ending.reply)
@@ -134,6 +134,13 @@ class Session(Milter.Base):
         """Forget the message."""
         self._screening = None
         return Milter.CONTINUE
+
+    def _macro(self, name: str) -> str | None:
+        """The value of a macro; None if it is unset, empty, or not UTF-8, which pymilter cannot hand over."""
+        try:
+            return self.getsymval(name) or None
+        except UnicodeDecodeError:
+            return None
 
     def _message(self) -> Screening:
         if self._screening is None:

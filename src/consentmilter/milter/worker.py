@@ -80,6 +80,7 @@ class Worker:
         self._deadline: float | None = None
         self._open = 0
         self._ended = False
+        self._hindered = False
 
     def serve(self) -> None:
         """Obey until there is nothing left to do; then everything is flushed."""
@@ -149,7 +150,9 @@ class Worker:
                 return True
         except OSError as error:
             # Out of descriptors, most likely: sessions that end give some back, so the next tick may succeed.
-            _log.warning("drain_hindered", error=str(error))
+            if not self._hindered:
+                _log.warning("drain_hindered", error=str(error))
+            self._hindered = True
         return time.monotonic() >= self._deadline
 
     def _close(self, runtime: Any) -> None:

@@ -3,13 +3,15 @@
 Raises `AddressError` for what cannot be read as an address.
 """
 
+import re
 from dataclasses import dataclass
 
-from consentmilter.addresses import Address, Foldings, canonical
-from consentmilter.errors import AddressError
+from consentmilter.addresses import Foldings, canonical
 from consentmilter.keys import KeyRing, subjects_for
 from consentmilter.policy.decide import ACCEPT, Decision
 from consentmilter.policy.settle import Recipient
+
+_NEEDLESS_QUOTES = re.compile(r'^"([^"\\]*)"$')
 
 
 @dataclass(slots=True)
@@ -24,8 +26,10 @@ class Candidate:
     @classmethod
     def of(cls, raw: str, resolved: str | None, ring: KeyRing, foldings: Foldings) -> "Candidate":
         """The recipient that was given as `raw`, which Postfix reads as `resolved` (None where it does not say)."""
-        address = canonical(resolved or raw)
-        return cls(raw, subjects_for(address, ring, foldings), _removable(raw, address))
+        plain = _is_plain(raw, resolved)
+        addresses = dict.fromkeys(canonical(text) for text in ((raw,) if plain else (resolved, raw)) if text)
+        subjects = dict.fromkeys(each for address in addresses for each in subjects_for(address, ring, foldings))
+        return cls(raw, tuple(subjects), plain and not _has_surrogate(raw))
 
     @property
     def decision(self) -> Decision:
@@ -42,12 +46,19 @@ class Candidate:
         return Recipient(self.raw, self.subjects[0], self.decision, self.removable)
 
 
-def _removable(raw: str, address: Address) -> bool:
-    """Whether Postfix can be told to remove the recipient: cleanup_del_rcpt compares the address before rewriting."""
-    # pymilter hands only text without surrogates back to libmilter, so other octets cannot be named to Postfix.
-    if any("\ud800" <= c <= "\udfff" for c in raw):
-        return False
-    try:
-        return canonical(raw) == address
-    except AddressError:
-        return False
+def _is_plain(raw: str, resolved: str | None) -> bool:
+    """Whether Postfix reads nothing else out of `raw` than what stands there.
+
+    Else there were comments, a source route, a bang path, or no domain: then whoever Postfix makes of it counts, and
+    a removal could miss (cleanup_del_rcpt compares octet by octet with what smtpd made of RCPT, and says nothing).
+    Letter case differs in any case, since the macro has none; Postfix folds it as str.casefold does.
+    """
+    local, at, domain = raw.removeprefix("<").removesuffix(">").rpartition("@")
+    read_local, _, read_domain = (resolved or f"{local}@{domain}").rpartition("@")
+    same_local = read_local.casefold() in (local.casefold(), _NEEDLESS_QUOTES.sub(r"\1", local).casefold())
+    return bool(at) and same_local and read_domain.casefold() == domain.casefold()
+
+
+def _has_surrogate(text: str) -> bool:
+    # pymilter hands only text without them back to libmilter.
+    return any("\ud800" <= c <= "\udfff" for c in text)

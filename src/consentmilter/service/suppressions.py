@@ -73,7 +73,8 @@ async def assert_many(
         for assertion in assertions:
             row = _suppression(assertion, actor.origin, None, at)
             made = await suppressions.put(connection, row)
-            evidence = _evidence(random, assertion.address, assertion.evidence)
+            said = _said(assertion.address, assertion.evidence, created=assertion.at, expires=assertion.expires)
+            evidence = Evidence(random(SALT_OCTETS), said) if said else None
             action = Action.ADD if made else Action.REPEAT
             await entries.append(connection, _entry(actor, action, row, at, evidence))
             new += made
@@ -101,8 +102,9 @@ async def lift(
     async def job(connection: AsyncConnection) -> list[Suppression]:
         removed = await suppressions.remove(connection, subject, scope, reason)
         for row in removed:
-            said = _evidence(random, row.address, evidence)
-            await entries.append(connection, _entry(actor, Action.LIFT, row, at, said))
+            said = _said(row.address, evidence, created=row.created, expires=row.expires)
+            proof = Evidence(random(SALT_OCTETS), said)
+            await entries.append(connection, _entry(actor, Action.LIFT, row, at, proof))
         return removed
 
     return await store.write(job)
@@ -247,7 +249,12 @@ def _entry(actor: Actor, action: Action, row: Suppression, at: datetime, evidenc
     )  # fmt: skip
 
 
-def _evidence(random: Random, address: str | None, evidence: str | None) -> Evidence | None:
-    data = {"address": address, "evidence": evidence}
-    present = {name: text for name, text in data.items() if text is not None}
-    return Evidence(random(SALT_OCTETS), present) if present else None
+def _said(
+    address: str | None, evidence: str | None, *, created: datetime | None, expires: datetime | None
+) -> dict[str, str]:
+    """The fields of an entry's evidence that there are: with the times, a past state of the list can be told."""
+    texts = {"address": address, "evidence": evidence}
+    times = {"created": created, "expires": expires}
+    return {name: text for name, text in texts.items() if text is not None} | {
+        name: time.isoformat() for name, time in times.items() if time is not None
+    }

@@ -32,10 +32,10 @@ _UNUSABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udc7f\udd00-\udfff]")
 
 _BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 _ROUTE = re.compile(rf"(?:@[^:]*:[<{re.escape(_BLANKS)}]*)+")
-_ATOM = r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,.\"]+"
-_DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_ATEXT = r"[^\s\x00-\x1f\x7f()<>\[\]:;@\\,.\"]"
+_DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
-_DOTS_AT_WILL = re.compile(rf"(?:{_ATOM}|\.)+")
+_DOTS_AT_WILL = re.compile(rf"(?:{_ATEXT}|\.)+")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
 _NO_LABEL = re.compile(r"[\x00-,/:-^`{-\x7f]")
 """ASCII that no label of a domain holds; UTS 46 maps some look-alikes to it, U+FF20 to the @."""

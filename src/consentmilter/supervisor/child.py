@@ -134,7 +134,9 @@ class Child:
         try:
             while line := await self._reader.readline():
                 self._hear(parse_answer(line))
-        except (ConnectionError, ValueError, ControlError) as error:
+        except ConnectionError:
+            pass  # it ended with orders unread, which is an end of file like any other
+        except (ValueError, ControlError) as error:
             _log.error("control_channel_failed", pid=self.pid, error=str(error))
         finally:
             self._end()

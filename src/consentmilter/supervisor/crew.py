@@ -25,6 +25,7 @@ class Crew:
         self._leaving: set[Post] = set()
         self._farewells: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._at_most: float | None = None
 
     async def start(self, size: int) -> None:
         """Fill `size` posts, and wait until every child serves."""
@@ -59,7 +60,8 @@ class Crew:
     async def replace(self) -> bool:
         """Replace every child, one after the other: the old one drains once the new one serves.
 
-        Stops at the first new child that does not come to serve, and keeps the old ones; whether it went through.
+        Stops at the first new child that does not come to serve, and keeps the old ones that are left; whether it went
+        through.
         """
         for old in list(self._posts):
             new = self._open()
@@ -75,11 +77,14 @@ class Crew:
         """Dismiss all, and wait until the last has left."""
         while self._posts:
             self._dismiss(self._posts.pop(), self._configure.drain)
+        if self._at_most is not None:
+            self.hasten(self._at_most)
         while self._farewells:
             await asyncio.wait(self._farewells)
 
     def hasten(self, seconds: float) -> None:
-        """Shorten the drain of those that are leaving."""
+        """Shorten the drain of those that are leaving, and of those that `drain` will send away."""
+        self._at_most = seconds
         for post in self._leaving:
             post.dismiss(seconds)
 

@@ -155,11 +155,10 @@ class Post:
             _log.error("child_refused", **about, reason=word.reason)
             self._become(State.REFUSED)
             return
-        if self._dismissed.is_set():
+        if self._dismissed.is_set() and code == 0:
             _log.info("child_left", **about, cut=child.cut)
         else:
-            how = {"signal": -code} if code < 0 else {"code": code}
-            _log.error("child_died", **about, **how)
+            _log.error("child_died", **about, **({"signal": -code} if code < 0 else {"code": code}))
         self._become(State.DIED)
 
     async def _rest(self, pause: float) -> None:

@@ -2,8 +2,14 @@
 
 A connection belongs to no thread: libmilter runs the callbacks of one session on any of its workers. The one used last
 is used next. Each is opened with mode=ro, checked for schema version and keys, and bound to the file that it was opened
-on: if the path means another file, the connection is thrown away. Raises StoreBusyError at the deadline, StoreError
-and StoreSetupError as `consentmilter.store.reader` says.
+on: if the path means another file, the connection is thrown away.
+
+The deadline is kept by SQLite's busy timeout: a look-up by key waits for locks and for nothing else of any length. A
+progress handler would be a trap. It enters Python through PyGILState_Ensure, which knows a thread state by operating
+system thread; pymilter has one a session, and libmilter moves sessions between threads, so that it finds a freed one
+and the process dies. The same holds for every other Python callback of a C library on the mail path.
+
+Raises StoreBusyError at the deadline, StoreError and StoreSetupError as `consentmilter.store.reader` says.
 """
 
 import sqlite3
@@ -20,9 +26,6 @@ from consentmilter.store.sqlite import files
 
 _IDLE = 16
 """Connections kept open while nobody needs them."""
-
-_INSTRUCTIONS = 1000
-"""How many steps of SQLite's machine pass between two looks at the clock: some tens of microseconds."""
 
 _SLACK = 0.02
 """By how much a connection's busy timeout may exceed what is left of a deadline before it is set anew."""
@@ -108,7 +111,6 @@ class _Connection:
         self.identity = identity
         self._path = path
         self._clock = clock
-        self._deadline = deadline
         self._busy = max(deadline - clock(), 0.0)
         uri = f"{files.uri(path)}?mode=ro"
         try:
@@ -117,11 +119,9 @@ class _Connection:
             )
         except sqlite3.Error as error:
             raise store_error(path, error) from error
-        self._driver.set_progress_handler(self._late, _INSTRUCTIONS)
 
     def fetch(self, statement: str, values: Sequence[object], deadline: float) -> list[Any]:
         """Run one statement to its last row, which also ends its transaction."""
-        self._deadline = deadline
         left = deadline - self._clock()
         if left <= 0:
             raise StoreBusyError(f"{self._path}: no answer within the deadline")
@@ -144,7 +144,3 @@ class _Connection:
         """Tell SQLite how long to wait for locks."""
         self._driver.execute(f"PRAGMA busy_timeout = {max(int(left * 1000), 1)}").fetchall()
         self._busy = left
-
-    def _late(self) -> bool:
-        """Asked by SQLite while a statement runs: true interrupts it."""
-        return self._clock() >= self._deadline

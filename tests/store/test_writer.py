@@ -1,0 +1,518 @@
+"""The asynchronous store: one change after another, and nothing acknowledged that is not there."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from consentmilter.errors import StoreBusyError, StoreError, StoreSetupError
+from consentmilter.store.sqlite import sessions
+from consentmilter.store.sqlite.lock import held
+from consentmilter.store.writer import Job, Store
+from tests.store.support import KEYS, child, finished, make_store, person, put, run, shell, subjects
+
+WRITE = """
+import asyncio, sys
+from consentmilter.store.writer import Store
+from tests.store.support import KEYS, put
+async def main(url, first, count):
+    async with Store.open(url, KEYS, lock_timeout=30) as store:
+        for number in range(first, first + count):
+            await store.write(put(number))
+            print(number, flush=True)
+asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+def wal(database: Path) -> int:
+    """Octets of the write-ahead log."""
+    file = database.with_name(f"{database.name}-wal")
+    return file.stat().st_size if file.exists() else 0
+
+
+def test_a_change_is_there_once_write_returns(url: str, database: Path) -> None:
+    """For this process, for another connection, and with what the job returned."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+
+            async def job(connection: AsyncConnection) -> str:
+                await put(1)(connection)
+                return "done"
+
+            assert await store.write(job) == "done"
+            assert await store.read(subjects) == {person(1)}
+            with shell(database) as connection:
+                assert connection.execute("SELECT subject FROM suppression").fetchall() == [(person(1),)]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("fault", ["error of the job's", "error of the database's"])
+def test_an_error_undoes_the_whole_job(url: str, fault: str) -> None:
+    """The first rows too; the next change goes through."""
+
+    async def job(connection: AsyncConnection) -> None:
+        await put(1, 2)(connection)
+        if fault == "error of the job's":
+            raise ZeroDivisionError
+        await connection.execute(sa.text("INSERT INTO suppression (subject) VALUES (x'00')"))
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            with pytest.raises((ZeroDivisionError, StoreError)) as caught:
+                await store.write(job)
+            assert caught.type is (ZeroDivisionError if fault == "error of the job's" else StoreError)
+            await store.write(put(3))
+            assert await store.read(subjects) == {person(3)}
+
+    run(scene())
+
+
+def test_what_a_job_awaited_and_was_cancelled_undoes_the_job_only(url: str) -> None:
+    """The writer goes on, and the caller is told instead of being taken for cancelled itself."""
+
+    async def job(connection: AsyncConnection) -> None:
+        await put(1)(connection)
+        raise asyncio.CancelledError
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            with pytest.raises(StoreError, match="given up; nothing of it has happened"):
+                await store.write(job)
+            await store.write(put(2))
+            assert await store.read(subjects) == {person(2)}
+
+    run(scene())
+
+
+async def _cancelled_in_mid_change(store: Store, write: Callable[[Job[Any]], Awaitable[Any]]) -> set[bytes]:
+    """Who is suppressed after the caller of a change was cancelled between its two rows."""
+    between, go_on = asyncio.Event(), asyncio.Event()
+
+    async def job(connection: AsyncConnection) -> None:
+        await put(1)(connection)
+        between.set()
+        await go_on.wait()
+        await put(2)(connection)
+
+    async def call() -> None:
+        await write(job)
+
+    caller = asyncio.create_task(call())
+    await between.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    go_on.set()
+    await store.write(put(3))
+    return await store.read(subjects)
+
+
+def test_a_cancelled_caller_does_not_interrupt_its_change(url: str) -> None:
+    """A client that hangs up while its opt-out is being written is opted out; the lock is free afterwards."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            assert await _cancelled_in_mid_change(store, store.write) == {person(1), person(2), person(3)}
+
+    run(scene())
+
+
+def test_run_in_the_callers_own_task_the_change_would_be_lost(url: str) -> None:
+    """Which shows that the test above can fail."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            writing = sessions.Writing(store._writing._path, KEYS, 1.0)
+            found = await _cancelled_in_mid_change(store, lambda job: writing.run(job, 1.0))
+            await writing.close()
+            assert found == {person(3)}
+
+    run(scene())
+
+
+def test_an_error_after_the_caller_was_cancelled_troubles_nobody(url: str) -> None:
+    """Nobody fetches it, and asyncio must not complain (warnings are errors here)."""
+
+    async def fail(connection: AsyncConnection) -> None:
+        raise ZeroDivisionError
+
+    async def scene() -> None:
+        complaints: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        async with Store.open(url, KEYS) as store:
+            caller = asyncio.create_task(store.write(fail))
+            await asyncio.sleep(0)
+            caller.cancel()
+            await store.write(put(1))
+        del caller
+        assert complaints == []
+
+    run(scene())
+
+
+def test_changes_are_carried_out_one_at_a_time_in_order(url: str) -> None:
+    """Each sees what the ones before it left."""
+    seen: list[int] = []
+
+    def job(number: int) -> Job[None]:
+        async def work(connection: AsyncConnection) -> None:
+            seen.append(len(await subjects(connection)))
+            await put(number)(connection)
+
+        return work
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await asyncio.gather(*(store.write(job(number)) for number in range(20)))
+
+    run(scene())
+    assert seen == list(range(20))
+
+
+def test_reads_go_on_beside_a_change_and_see_one_state(url: str) -> None:
+    """A reader neither waits for the change nor sees half of it."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(1))
+            between, go_on = asyncio.Event(), asyncio.Event()
+
+            async def job(connection: AsyncConnection) -> None:
+                await put(2)(connection)
+                between.set()
+                await go_on.wait()
+
+            async def twice(connection: AsyncConnection) -> tuple[set[bytes], set[bytes]]:
+                before = await subjects(connection)
+                go_on.set()
+                await change
+                return before, await subjects(connection)
+
+            change = asyncio.create_task(store.write(job))
+            await between.wait()
+            assert await store.read(twice) == ({person(1)}, {person(1)})
+            assert await store.read(subjects) == {person(1), person(2)}
+
+    run(scene())
+
+
+def test_many_reads_at_once_are_answered(url: str) -> None:
+    """More than there are connections."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(1))
+            assert await asyncio.gather(*(store.read(subjects) for _ in range(40))) == [{person(1)}] * 40
+
+    run(scene())
+
+
+def test_a_read_cannot_write(url: str) -> None:
+    """Its connection is read-only."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            with pytest.raises(StoreError, match="readonly database"):
+                await store.read(put(1))
+
+    run(scene())
+
+
+def test_a_change_that_waits_for_another_change_is_refused(url: str) -> None:
+    """It would wait for itself for ever."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+
+            async def job(connection: AsyncConnection) -> None:
+                await store.write(put(1))
+
+            with pytest.raises(StoreError, match="make both in one job"):
+                await store.write(job)
+
+    run(scene())
+
+
+def test_without_the_lock_a_change_is_refused_in_time_and_has_not_happened(url: str, database: Path) -> None:
+    """Not later either, when the lock is free again."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, lock_timeout=0.2) as store:
+            with held(database, 1):
+                start = time.monotonic()
+                outcomes = await asyncio.gather(store.write(put(1)), store.write(put(2)), return_exceptions=True)
+                assert time.monotonic() - start < 2.0
+            assert [type(outcome) for outcome in outcomes] == [StoreBusyError, StoreBusyError]
+            await store.write(put(3))
+            assert await store.read(subjects) == {person(3)}
+
+    run(scene())
+
+
+def test_a_database_that_another_program_writes_to_is_busy(url: str, database: Path) -> None:
+    """One that knows nothing of our lock, such as the sqlite3 shell."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, lock_timeout=0.2) as store:
+            with shell(database) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                start = time.monotonic()
+                with pytest.raises(StoreBusyError, match="database is locked"):
+                    await store.write(put(1))
+                assert time.monotonic() - start < 2.0
+                connection.execute("ROLLBACK")
+            await store.write(put(2))
+            assert await store.read(subjects) == {person(2)}
+
+    run(scene())
+
+
+def test_an_open_store_does_not_keep_others_from_writing(url: str) -> None:
+    """The lock is held during a change only."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, 1.0) as one, Store.open(url, KEYS, 1.0) as other:
+            for number in range(10):
+                await (one, other)[number % 2].write(put(number))
+            assert len(await one.read(subjects)) == 10
+
+    run(scene())
+
+
+def test_processes_that_write_at_once_lose_nothing(url: str, database: Path) -> None:
+    """Every change that was acknowledged is there, and the database is whole."""
+    with ExitStack() as stack:
+        writers = [stack.enter_context(child(WRITE, url, 1000 * number, 40)) for number in (1, 2, 3)]
+        told = {int(line) for writer in writers for line in finished(writer).split()}
+    with shell(database) as connection:
+        there = {int.from_bytes(row[0]) for row in connection.execute("SELECT subject FROM suppression")}
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert told == there
+    assert len(there) == 120
+
+
+@pytest.mark.parametrize("way", ["removed", "replaced"])
+def test_nothing_is_acknowledged_into_a_deleted_file(url: str, database: Path, tmp_path: Path, way: str) -> None:
+    """A missing database is told; a new one at the same place gets the change."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(1))
+            (tmp_path / "other").mkdir()
+            make_store(tmp_path / "other")
+            for suffix in ("", "-wal", "-shm"):
+                database.with_name(database.name + suffix).rename(tmp_path / f"old{suffix}")
+            if way == "removed":
+                for work in (store.write, store.read):
+                    with pytest.raises(StoreSetupError, match=r"no database at .* run `consentmilter init`"):
+                        await work(put(2))
+            (tmp_path / "other" / "consent.db").rename(database)
+            assert await store.read(subjects) == set()
+            await store.write(put(3))
+        with shell(database) as connection:
+            assert connection.execute("SELECT subject FROM suppression").fetchall() == [(person(3),)]
+
+    run(scene())
+
+
+def test_a_replaced_file_is_checked_before_it_is_used(url: str, database: Path, tmp_path: Path) -> None:
+    """A restore of another system's database does not get this system's changes."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(1))
+            for suffix in ("", "-wal", "-shm"):
+                database.with_name(database.name + suffix).rename(tmp_path / f"old{suffix}")
+            make_store(tmp_path)
+            with shell(database) as connection:
+                connection.execute("UPDATE key_check SET value = x'00'")
+            for work in (store.write, store.read):
+                with pytest.raises(StoreSetupError, match="another key '1'"):
+                    await work(subjects)
+
+    run(scene())
+
+
+def test_closing_finishes_what_was_asked_for(url: str, database: Path) -> None:
+    """Then it checkpoints, so that the database is one file again, and refuses what comes later."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            changes = [asyncio.create_task(store.write(put(number))) for number in range(5)]
+            await asyncio.sleep(0)
+        await asyncio.gather(*changes)
+        for work in (store.write, store.read):
+            with pytest.raises(StoreError, match="the store is closed"):
+                await work(put(9))
+
+    run(scene())
+    assert not database.with_name("consent.db-wal").exists()
+    with shell(database) as connection:
+        assert connection.execute("SELECT count(*) FROM suppression").fetchone() == (5,)
+
+
+def test_closing_waits_for_the_lock(url: str, database: Path) -> None:
+    """SQLite checkpoints as the last connection closes, and only the holder of the lock may."""
+    released: list[float] = []
+
+    def hold() -> None:
+        with held(database, 1):
+            holding.set()
+            time.sleep(0.3)
+            released.append(time.monotonic())
+
+    async def scene() -> float:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(1))
+            holder.start()
+            await asyncio.to_thread(holding.wait, 5)
+        return time.monotonic()
+
+    holding, holder = threading.Event(), threading.Thread(target=hold)
+    closed = run(scene())
+    holder.join()
+    assert closed >= released[0]
+
+
+def test_a_lock_that_stays_taken_does_not_keep_a_store_open(url: str, database: Path) -> None:
+    """A frozen process must not stop another from ending."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, lock_timeout=0.2) as store:
+            await store.write(put(1))
+            stack.enter_context(held(database, 1))
+
+    with ExitStack() as stack:
+        start = time.monotonic()
+        run(scene())
+        assert time.monotonic() - start < 3.0
+
+
+def test_a_program_that_ends_in_the_middle_answers_every_caller(url: str) -> None:
+    """When asyncio ends by cancelling all tasks, the writer's too, no caller waits for ever."""
+    outcomes: list[object] = []
+
+    async def caller(store: Store, number: int) -> None:
+        try:
+            await store.write(put(number))
+        except (StoreError, asyncio.CancelledError) as error:
+            outcomes.append(error)
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, lock_timeout=0.2) as store:
+            callers = [asyncio.create_task(caller(store, number)) for number in range(3)]
+            await asyncio.sleep(0)
+            store._writer.cancel()
+            await asyncio.gather(*callers)
+            with pytest.raises(StoreError, match="the store is closed"):
+                await store.write(put(9))
+
+    with pytest.raises(asyncio.CancelledError):
+        run(scene())
+    assert [type(outcome) for outcome in outcomes] == [StoreError] * 3
+
+
+async def _fill(connection: AsyncConnection) -> None:
+    """A job that suppresses a thousand random people, which touches a few hundred pages."""
+    await connection.execute(
+        sa.text(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1000)"
+            " INSERT INTO suppression (subject, scope, reason, origin, asserted_again, created)"
+            " SELECT randomblob(16), '*', 'unsubscribe', 'test', 0, 0 FROM numbers"
+        )
+    )
+
+
+@contextmanager
+def _overlapping_reads(database: Path) -> Iterator[None]:
+    """Have reads of some 10 ms each go on, of which the next always begins before the last one ends."""
+    over = threading.Event()
+
+    def read() -> None:
+        with shell(database) as new, shell(database) as old:
+            while not over.wait(0.01):
+                new.execute("BEGIN")
+                new.execute("SELECT count(*) FROM suppression").fetchall()
+                if old.in_transaction:
+                    old.execute("COMMIT")
+                new, old = old, new  # noqa: PLW2901 - the two take turns
+
+    reading = threading.Thread(target=read)
+    reading.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reading.join()
+
+
+def _grow(url: str, database: Path) -> int:
+    """The largest WAL during many changes beside reads that overlap."""
+
+    async def scene() -> int:
+        largest = 0
+        async with Store.open(url, KEYS) as store:
+            with _overlapping_reads(database):
+                for _ in range(40):
+                    await store.write(_fill)
+                    largest = max(largest, wal(database))
+        return largest
+
+    return run(scene())
+
+
+def test_the_wal_stays_bounded_under_readers_that_overlap(
+    url: str, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own checkpoints wait for nobody and so never find a moment without a reader; the writer makes one."""
+    monkeypatch.setattr(sessions, "WAL_LIMIT", 500_000)
+    monkeypatch.setattr(sessions, "_CHECKPOINT_PAUSE", 0.0)
+    assert _grow(url, database) < 2_000_000
+
+
+def test_without_that_the_wal_grows(url: str, database: Path) -> None:
+    """Which shows that the test above can fail."""
+    assert _grow(url, database) > 2_000_000
+
+
+def test_a_pinned_reader_holds_up_no_change(url: str, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The WAL cannot start over under it, which costs a short wait now and then, never a change."""
+    monkeypatch.setattr(sessions, "WAL_LIMIT", 1)
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(put(0))
+            with shell(database) as reader:
+                reader.execute("BEGIN")
+                assert reader.execute("SELECT count(*) FROM suppression").fetchone() == (1,)
+                start = time.monotonic()
+                for number in range(1, 30):
+                    await store.write(put(number))
+                assert time.monotonic() - start < 3.0
+                assert reader.execute("SELECT count(*) FROM suppression").fetchone() == (1,)
+            assert len(await store.read(subjects)) == 30
+
+    run(scene())
+
+
+def test_a_change_waits_its_turn_behind_another_process(url: str, database: Path) -> None:
+    """And goes through as soon as the lock is free."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            with held(database, 1):
+                change = asyncio.create_task(store.write(put(1)))
+                await asyncio.sleep(0.05)
+                assert not change.done()
+            await change
+
+    run(scene())

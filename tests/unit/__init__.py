@@ -1,0 +1,1 @@
+"""Tests of the pure core: decisions, formats and their faults, without store, socket or MTA."""

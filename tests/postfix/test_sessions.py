@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lab.client import Client
 from lab.messages import message
 from lab.process import wait_for
 from lab.system import System
@@ -29,7 +30,7 @@ def test_no_state_is_carried_from_message_to_message(system: System) -> None:
             reply.expects(550 if newsletter else 250)
     system.postfix.wait_empty()
     delivered = system.sink.messages
-    assert [m.header("Subject") for m in delivered] == ["1", "3", "7", "9"]
+    assert sorted(m.header("Subject") or "" for m in delivered) == ["1", "3", "7", "9"]
     assert all(m.headers("List-Unsubscribe") == [] for m in delivered)
 
 
@@ -94,21 +95,14 @@ def test_a_worker_killed_in_mid_session_loses_and_doubles_nothing(start_own: Sta
     """Every message is exactly one of delivered, refused, deferred; the killed worker is replaced."""
     system = start_own()
     outcome: dict[str, int] = {}
-    for round_ in range(6):
+    for round_ in range(3):
         with system.client(login="newsletter") as smtp:
             for number in range(3):
                 person = f"person{round_}-{number}@example.org"
                 if number == 1:
                     workers = system.workers()
                     os.kill(workers[round_ % len(workers)], signal.SIGKILL)
-                steps = (
-                    lambda: smtp.mail("news@acme.example"),
-                    lambda: smtp.rcpt(person),
-                    lambda: smtp.data(message(to=person)),
-                )
-                # all() stops at the first step that is not accepted, as a client would.
-                all((outcome.update({person: step().code}) or outcome[person]) == 250 for step in steps)
-                smtp.rset()
+                outcome[person] = _send_as_client(smtp, person)
         wait_for(lambda: len(system.workers()) == 2, "two workers again", timeout=30)
         system.milter.wait_until(lambda: _all_ready(system), "both are ready", timeout=30)
     system.postfix.wait_empty()
@@ -131,6 +125,17 @@ def test_term_lets_open_sessions_end(start_own: Start) -> None:
         smtp.data(message()).expects(250)
     assert system.milter.wait() == 0
     assert not (system.directory / "milter.sock").exists()
+
+
+def _send_as_client(smtp: Client, person: str) -> int:
+    """Send one message; the first reply that is not an acceptance, or the last."""
+    code = smtp.mail("news@acme.example").code
+    if code == 250:
+        code = smtp.rcpt(person).code
+    if code == 250:
+        return smtp.data(message(to=person)).code
+    smtp.rset()
+    return code
 
 
 def _all_ready(system: System) -> bool:

@@ -5,12 +5,11 @@ standard output and its progress on standard error. Exit code 1 where something 
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from bench.contenders import Command, Contender, Floor, NoMilter
+from bench.consentmilter import Consentmilter
+from bench.contenders import Contender, Floor, NoMilter
 from bench.report import markdown
 from bench.rounds import measure
 from bench.smtp_source import Load
@@ -19,30 +18,18 @@ from lab.errors import LabError
 from lab.postfix import cannot_run
 
 MODES = {"new": [False], "reused": [True], "both": [False, True]}
-EXAMPLE = """\
-example:
-  python -m bench.run --rounds 5 --name consentmilter \\
-      --milter 'consentmilter --config bench.yaml run' --socket /run/consentmilter/milter.sock
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if (options.milter is None) != (options.socket is None):
-        parser.error("--milter and --socket go together")
+    options = _parser().parse_args(arguments)
     if (reason := cannot_run()) is not None:
         print(f"bench: {reason}", file=sys.stderr)
         return 1
     load = Load(messages=options.messages, sessions=options.sessions, length=options.length)
-    loads = [
-        load.with_reuse(reuse) for reuse in {"new": [False], "reused": [True], "both": [False, True]}[options.mode]
-    ]
+    loads = [load.with_reuse(reuse) for reuse in MODES[options.mode]]
     try:
         with public_directory("bench-") as directory:
-            contenders: list[Contender] = [NoMilter(), Floor(directory)]
-            if options.milter:
-                contenders.append(Command(options.name, shlex.split(options.milter), options.socket))
+            contenders: list[Contender] = [NoMilter(), Floor(directory), Consentmilter(directory, options.people)]
             measurements = measure(directory, contenders, loads, rounds=options.rounds, progress=_say)
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
@@ -55,13 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m bench.run",
-        description="Measure a Postfix without a milter, with the C floor, and with the milter that you name.",
-        epilog=EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measure a Postfix without a milter, with the C floor, and with consentmilter.",
     )
-    parser.add_argument("--milter", metavar="COMMAND", help="what starts the milter under test, in the foreground")
-    parser.add_argument("--socket", metavar="PATH", type=Path, help="the unix socket on which it serves")
-    parser.add_argument("--name", default="milter", help="what the table calls it (%(default)s)")
+    parser.add_argument("--people", type=_positive, default=1_000_000, help="people on the list (%(default)s)")
     parser.add_argument("--rounds", type=_positive, default=5, help="how often each is measured (%(default)s)")
     parser.add_argument("--messages", type=_positive, default=2000, help="messages a measurement (%(default)s)")
     parser.add_argument("--sessions", type=_positive, default=10, help="sessions at a time (%(default)s)")

@@ -1,6 +1,5 @@
 """What a worker serves: builds a runtime from the configuration, and a `Session` for each MTA connection."""
 
-import base64
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,7 +66,7 @@ def _now() -> datetime:
 
 
 def _new_ref() -> str:
-    return base64.b32encode(os.urandom(5)).decode("ascii").lower()
+    return os.urandom(5).hex()
 
 
 def _journal_trouble(message: str) -> None:

@@ -21,7 +21,7 @@ class Recorder:
         self._journal = journal
         self._now = now
         self._addresses = addresses
-        self._log = log.get()
+        self._log = log.get().bind()  # once: the unbound logger is put together anew at each call
 
     def record(self, record: Record) -> None:
         """Log one decision, and journal it if there is anything to tell."""

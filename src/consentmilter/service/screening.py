@@ -203,7 +203,7 @@ class Screening:
         return edits
 
     def _token(self, stream: Stream, people: list[tuple[bytes, ...]]) -> str | None:
-        if len(people) != 1:
+        if len(people) != 1 or self._unreadable:
             self.desk.notice(
                 "several_recipients", ref=self.ref, queue_id=self.queue_id, stream=stream.name, recipients=len(people)
             )

@@ -158,7 +158,8 @@ class Post:
         if self._dismissed.is_set() and code == 0:
             _log.info("child_left", **about, cut=child.cut)
         else:
-            _log.error("child_died", **about, **({"signal": -code} if code < 0 else {"code": code}))
+            how = {"signal": -code} if code < 0 else {"code": code}
+            _log.error("child_died", **about, **how)
         self._become(State.DIED)
 
     async def _rest(self, pause: float) -> None:

@@ -1,4 +1,7 @@
-"""What Alembic runs to migrate: on the connection and for the tree that `consentmilter.store.migrate` hands over."""
+"""What Alembic runs to migrate: on the connection and for the tree that `consentmilter.store.migrate` hands over.
+
+All revisions go in with the transaction that the caller holds, or none of them.
+"""
 
 from alembic import context
 
@@ -7,9 +10,6 @@ context.configure(
     connection=attributes["connection"],
     target_metadata=attributes["tree"].metadata,
     version_table=attributes["tree"].version_table,
-    # All revisions go in with the transaction that the caller holds, or none of them.
-    transactional_ddl=True,
-    transaction_per_migration=False,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -26,14 +26,20 @@ def _send(system: System, letter: Letter) -> None:
     print(f"\n# {letter.title}\n$ {letter.line(system.postfix.port('submission'))}")
     command = [*letter.command(system.postfix.port("submission")), "--suppress-data"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    for line in done.stdout.splitlines():
-        if line.startswith((" -> MAIL", " -> RCPT", "<- ", "<** ", "<~* ")) and "AUTH" not in line:
-            print(line)
+    print("\n".join(_dialogue(done.stdout)))
     refused = letter.title.endswith("refused")
     if refused != (done.returncode != 0):
         raise LabError(f"{letter.title}: swaks ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     if not refused:
         print(delivery(system.sink.wait()[0]))
+
+
+def _dialogue(transcript: str) -> list[str]:
+    """What swaks tells of the mail transaction: from MAIL on, without the commands that are always the same."""
+    lines = transcript[transcript.find(" -> MAIL") :].splitlines()
+    return [
+        line for line in lines if line.startswith((" -> MAIL", " -> RCPT", "<")) and line[4:7] not in ("354", "221")
+    ]
 
 
 if __name__ == "__main__":

@@ -131,14 +131,15 @@ def _name(call: ast.Call, path: Path) -> str:
 
 
 def _fields(call: ast.Call, function: ast.AST) -> set[str]:
-    """The names of the fields; those of a mapping that is handed over as `**name` if it is made in the function."""
+    """The names of the fields; those handed over as `**mapping` too, if the mapping is written out in the function."""
     given = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
-    spread = {kw.value.id for kw in call.keywords if kw.arg is None and isinstance(kw.value, ast.Name)}
+    mappings = [keyword.value for keyword in call.keywords if keyword.arg is None]
+    names = {mapping.id for mapping in mappings if isinstance(mapping, ast.Name)}
     for node in ast.walk(function):
         target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if value is not None and isinstance(target, ast.Name) and target.id in spread:
-            given |= {str(key.value) for key in _keys(value) if isinstance(key, ast.Constant)}
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and getattr(target, "id", None) in names:
+            mappings.append(node.value)
+    given |= {str(key.value) for each in mappings for key in _keys(each) if isinstance(key, ast.Constant)}
     return given - {"exc_info"}
 
 

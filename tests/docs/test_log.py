@@ -26,7 +26,7 @@ ROWS = {code(row[0]): row for rows in tables(PAGE) if rows[0] == HEADING for row
 DECISION_FIELDS = [code(row[0]) for row in table(PAGE, "field of `decision`", "meaning")]
 
 FULL = Record(
-    ref="k3v7q2mh",
+    ref="42ce4dab62",
     queue_id="4WxYz",
     principal=Principal("newsletter", ip_address("192.0.2.1"), "campaigns"),
     sender="<news@acme.example>",
@@ -100,11 +100,12 @@ def test_the_search_finds_events_however_they_are_logged(tmp_path: Path) -> None
         "def either(self):\n    tell = log.debug if x else log.get().warning\n    tell('two')\n"
         "def notice(event, **fields):\n    _log.error(event, c=3, **fields)\n"
         "def uses(desk):\n    about = {'d': 4}\n    desk.notice('three', b=2, **about)\n"
+        "    desk.notice('three', **({'e': 5} if x else {'f': 6}))\n"
     )
     assert find_events([module]) == {
         "one": Event("one", {"info"}, {"a"}),
         "two": Event("two", {"debug", "warning"}),
-        "three": Event("three", {"error"}, {"b", "c", "d"}),
+        "three": Event("three", {"error"}, {"b", "c", "d", "e", "f"}),
     }
 
 

@@ -25,7 +25,7 @@ organisations: {acme: {title: Acme Ltd}}
 streams: {acme.newsletter: {title: Weekly newsletter}}
 """
 WITH_HELP = SITE + "reply: {help_url: https://www.example.com/refused}"
-REF = "k3v7q2mh"
+REF = "42ce4dab62"
 
 
 def test_every_built_in_category_is_listed_and_no_other() -> None:

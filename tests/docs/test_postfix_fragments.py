@@ -57,16 +57,16 @@ def test_the_checks_find_what_is_wrong(directory: Path) -> None:
 @pytest.mark.parametrize("site", SITES)
 def test_while_the_milter_is_away_mail_waits(site: str) -> None:
     """Every listener that sets its own milters refers to the one entry that says tempfail."""
-    assert "default_action=tempfail" in settings(site)["consent_milter"]
+    assert "default_action=tempfail" in settings(site)["consentmilter"]
     lists = [settings(site)["smtpd_milters"], settings(site)["non_smtpd_milters"]]
     lists += [service.options["smtpd_milters"] for service in services(site) if "smtpd_milters" in service.options]
-    assert all(milters.startswith("$consent_milter") for milters in lists)
+    assert all(milters.startswith("$consentmilter") for milters in lists)
 
 
 @pytest.mark.parametrize("site", SITES)
 def test_the_socket_is_the_one_that_consentmilter_makes_by_default(site: str) -> None:
     """Relative to the queue directory, which is where Debian's daemons are chrooted."""
-    relative = re.search(r"unix:([\w./]+)", settings(site)["consent_milter"])
+    relative = re.search(r"unix:([\w./]+)", settings(site)["consentmilter"])
     assert relative
     assert Config().milter.socket == f"unix:/var/spool/postfix/{relative[1]}"
 
@@ -74,7 +74,7 @@ def test_the_socket_is_the_one_that_consentmilter_makes_by_default(site: str) ->
 @pytest.mark.parametrize("site", SITES)
 def test_postfix_waits_longer_than_a_look_up_may_take(site: str) -> None:
     """The longest deadline that the configuration allows is below the time-outs, which are 30 seconds each."""
-    assert "content_timeout=30s" in settings(site)["consent_milter"]
+    assert "content_timeout=30s" in settings(site)["consentmilter"]
     with pytest.raises(ValueError, match="less than or equal to 20"):
         Config.model_validate({"milter": {"deadline": "21s"}})
 

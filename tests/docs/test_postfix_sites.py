@@ -5,6 +5,7 @@ enforce.
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -27,6 +28,9 @@ from tests.docs.postfix_fragments import services, settings, text
 SITE = {"mode": "enforce", "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"}}
 NO_TLS = {"smtpd_tls_security_level": "none", "smtpd_tls_auth_only": "no"}
 SECURITY = {"X-Consent-Stream": "acme.security"}
+
+SLOW = 60.0
+"""Seconds for such a campaign, on a busy machine; at a second for each error it would take more than twice as long."""
 
 OUTSIDE = {
     "smtp_generic_maps": "inline:{ {news@acme.example = changed@acme.example} }",
@@ -77,7 +81,9 @@ def test_a_campaign_to_a_stale_list_is_neither_slowed_down_nor_cut_off(start: St
     """One message a recipient, each refused and reset, as campaign software does it."""
     system = start("submission")
     system.suppress("gone.example")
+    began = time.monotonic()
     assert _refusals(system) == STALE
+    assert time.monotonic() - began < SLOW
 
 
 @pytest.mark.parametrize("left_out", ["smtpd_hard_error_limit", "smtpd_junk_command_limit"])
@@ -91,7 +97,7 @@ def test_without_the_error_limits_the_campaign_is_cut_off(start: Start, left_out
 
 
 def test_one_port_tells_people_and_programs_apart_by_login(start: Start) -> None:
-    """Site (b): the newsletter is refused, people's mail and orders go, and only the right login may claim security."""
+    """Site (b): the newsletter is refused, people's own mail goes, and only the right login may claim security."""
     system = start("mixed")
     system.suppress("bob@example.org")
     with system.client("submission", login="newsletter") as smtp:
@@ -102,9 +108,9 @@ def test_one_port_tells_people_and_programs_apart_by_login(start: Start) -> None
     with system.client("submission", login="release-bot") as smtp:
         smtp.send(message(headers=SECURITY), "bob@example.org", sender="bot@acme.example").expects(250)
         smtp.send(message(subject="1.2.3"), "bob@example.org", sender="bot@acme.example").expects(550, "opted out")
-    with system.client("submission", login="newsletter") as smtp:
-        smtp.mail("news@acme.example").expects(250)
-        smtp.rcpt("bob@example.org").expects(550)
+    with system.client("submission", login="alice") as smtp:
+        claim = message(headers=SECURITY)
+        smtp.send(claim, "bob@example.org", sender="alice@acme.example").expects(550, "opted out")
     system.postfix.wait_empty()
     assert len(system.sink.to("bob@example.org")) == 2
 

@@ -9,17 +9,19 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consentmilter.config import Config
 from consentmilter.supervisor.supervisor import LEFT, UNREACHABLE, WRONG_CONFIG
 from lab.directory import public_directory
-from lab.messages import message
-from lab.postfix import cannot_run
+from lab.errors import LabError
+from lab.milter import PROGRAM, Milter
+from lab.mta import Mta
 from lab.process import Process
-from lab.system import PROGRAM, System
 from tests.docs.pages import ROOT, page, table
 from tests.docs.units import DIRECTORY, allowed_calls, settings, tool
 
@@ -160,24 +162,27 @@ def test_the_service_can_give_its_socket_to_postfix_without_any_right(root: Path
 
 @needs_root
 def test_the_program_works_under_the_restrictions_of_the_unit() -> None:
-    """A whole mail system in which consentmilter has no capability, no network, and the unit's system calls only."""
-    if (why := cannot_run()) is not None:
-        pytest.skip(why)
+    """It serves, journals and reloads: without capabilities or network, with the unit's system calls only."""
     config = {"mode": "enforce", "streams": {"acme.news": {}}, "classify": [{"mail_from": "*", "stream": "acme.news"}]}
-    with public_directory() as directory:
-        os.chown(directory, 0, _group("postfix"))
-        directory.chmod(0o2755)
-        system = System(directory, config=config)
-        system.milter = Process([*_restricted(), *system.milter.arguments], name="consentmilter", directory=ROOT)
-        with system:
-            system.suppress("bob@example.org")
-            with system.client() as smtp:
-                smtp.mail("news@acme.example").expects(250)
-                smtp.rcpt("bob@example.org").expects(550, "opted out")
-                smtp.rcpt("ann@example.org").expects(250)
-                smtp.data(message()).expects(250)
-            system.journal(1)
-            system.reload()
+    with _restricted_milter(SERVICE["SystemCallFilter"], config) as milter:
+        milter.suppress("bob@example.org")
+        with Mta(milter.socket) as mta:
+            mta.connect()
+            mta.mail("<news@acme.example>")
+            mta.rcpt("<bob@example.org>").expects(550, "opted out")
+            mta.rcpt("<ann@example.org>").expects(250)
+            mta.eom().expects(250)
+        milter.journal(1)
+        milter.reload()
+
+
+@needs_root
+def test_a_system_call_that_the_unit_forgot_would_be_noticed() -> None:
+    """Without chown the milter socket cannot be given to Postfix's group, and the service says so and ends."""
+    without = [line for line in SERVICE["SystemCallFilter"] if line != "@chown"]
+    assert len(without) == len(SERVICE["SystemCallFilter"]) - 1
+    with pytest.raises(LabError, match="listen_failed"), _restricted_milter(without, {}):
+        pytest.fail("it serves")
 
 
 @needs_root
@@ -196,7 +201,7 @@ def test_the_restrictions_are_in_force(forbidden: str) -> None:
     if "mmap" in forbidden and _kernel() < (6, 3):
         pytest.skip("prctl(PR_SET_MDWE) came with Linux 6.3")
     done = subprocess.run(
-        [*_restricted(), sys.executable, "-c", forbidden],
+        [*_restricted(SERVICE["SystemCallFilter"]), sys.executable, "-c", forbidden],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -207,9 +212,22 @@ def test_the_restrictions_are_in_force(forbidden: str) -> None:
     assert re.search(r"PermissionError|OSError", done.stderr)
 
 
-def _restricted() -> list[str]:
+@contextmanager
+def _restricted_milter(call_filter: list[str], config: dict[str, Any]) -> Iterator[Milter]:
+    """The service under the unit's restrictions, in a directory that hands down Postfix's group as the unit's does."""
+    with public_directory() as directory:
+        os.chown(directory, 0, _group("postfix"))
+        directory.chmod(0o2755)
+        milter = Milter(directory, config=config)
+        command = [*_restricted(call_filter), *milter.process.arguments]
+        milter.process = Process(command, name="consentmilter", directory=ROOT)
+        with milter:
+            yield milter
+
+
+def _restricted(call_filter: list[str]) -> list[str]:
     """What stands before a command to run it as the unit would."""
-    calls = ",".join(sorted(allowed_calls(SERVICE["SystemCallFilter"])))
+    calls = ",".join(sorted(allowed_calls(call_filter)))
     families = SERVICE["RestrictAddressFamilies"][0].replace(" ", ",")
     network = ["unshare", "--net"] if SERVICE["PrivateNetwork"] == ["yes"] else []
     if subprocess.run([*network, "true"], capture_output=True, timeout=60, check=False).returncode != 0:

@@ -11,7 +11,7 @@ import yaml
 
 from bench.contenders import Command
 from lab.errors import LabError
-from lab.system import PROGRAM
+from lab.milter import PROGRAM
 
 
 class Consentmilter(Command):

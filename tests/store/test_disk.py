@@ -2,8 +2,9 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -158,17 +159,40 @@ def test_a_read_only_disk_is_told(read_only_disk: Path) -> None:
         run(scene())
 
 
-def test_a_directory_without_permission_is_told(tmp_path: Path) -> None:
-    """The message names the file."""
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    make_store(tmp_path)
-    (tmp_path / "consent.db-turn").chmod(0)
-    url = f"sqlite:///{tmp_path / 'consent.db'}"
+@contextmanager
+def somebody_else() -> Iterator[None]:
+    """Run as a user who may write nowhere."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody else")
+    groups = os.getgroups()
+    os.setgroups([])
+    os.setegid(65534)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
-    async def scene() -> None:
-        async with Store.open(url, KEYS) as store:
-            await store.write(put(1))
 
-    with pytest.raises(StoreError, match=r"cannot lock .*-turn: Permission denied"):
-        run(scene())
+@pytest.mark.parametrize(
+    ("mode", "told"), [(0o666, r"cannot lock .*-turn: Permission denied"), (0o660, "unable to open database file")]
+)
+def test_a_lack_of_permission_is_told(mode: int, told: str) -> None:
+    """For the directory and for the database, with the file in the message."""
+    with tempfile.TemporaryDirectory() as directory:
+        url = make_store(Path(directory))
+        Path(directory).chmod(0o755)
+        for file in Path(directory).iterdir():
+            file.chmod(0o600 if file.name.endswith("-turn") else mode)
+
+        async def scene() -> None:
+            async with Store.open(url, KEYS) as store:
+                await store.write(put(1))
+
+        # A reader of a WAL needs the shared memory, which somebody who may write has to have made.
+        with shell(Path(directory) / "consent.db") as writer:
+            writer.execute("UPDATE key_check SET value = value")
+            with somebody_else(), pytest.raises(StoreError, match=told):
+                run(scene())

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -213,16 +214,22 @@ def test_a_connection_waits_no_longer_than_what_is_left(url: str, database: Path
         assert connection._driver.execute("PRAGMA busy_timeout").fetchone() == (2000,)
 
 
-def test_a_statement_that_runs_past_the_deadline_is_interrupted(url: str) -> None:
-    """However long SQLite would go on; the connection is not used again."""
-    fill(url, *(suppressed(number) for number in range(1000)))
-    begun = [0.0] * 100
-    with Reader(url, KEYS, 2.0, clock=lambda: begun.pop() if begun else 3.0) as reader:
-        assert len(reader.suppressions([person(1)])) == 1
-        del begun[2:]  # the call begins in time and its statement too, then the clock says that three seconds passed
-        with pytest.raises(StoreBusyError, match="interrupted"):
-            reader.suppressions([person(number) for number in range(1000)])
-        assert not reader._pool._idle
+class _NoCallbacks(sqlite3.Connection):
+    """A connection of the driver's that refuses to call back into Python."""
+
+    def _refuse(self, *_arguments: object, **_options: object) -> None:
+        raise AssertionError("SQLite must not call back into Python on the mail path")
+
+    set_progress_handler = set_trace_callback = set_authorizer = _refuse
+    create_function = create_aggregate = create_collation = create_window_function = _refuse
+
+
+def test_a_look_up_has_sqlite_call_nothing_of_pythons(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under libmilter, whose sessions move between threads, such a callback ends the process."""
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=_NoCallbacks))
+    with reading(url) as reader:
+        assert reader.suppressions([person(1)]) == []
+        assert isinstance(reader._pool._idle[0]._driver, _NoCallbacks)
 
 
 def test_a_large_look_up_has_one_deadline(url: str) -> None:
@@ -230,7 +237,7 @@ def test_a_large_look_up_has_one_deadline(url: str) -> None:
     ticks = itertools.count()
     with Reader(url, KEYS, 20.0, clock=lambda: float(next(ticks))) as reader:
         assert reader.suppressions([person(1)]) == []
-        with pytest.raises(StoreBusyError, match=r"no answer within the deadline|interrupted"):
+        with pytest.raises(StoreBusyError, match="no answer within the deadline"):
             reader.suppressions([person(number) for number in range(50_000)])
 
 

@@ -1,6 +1,9 @@
 """The asynchronous store: one change after another, and nothing acknowledged that is not there."""
 
 import asyncio
+import os
+import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -269,6 +272,61 @@ def test_a_database_that_another_program_writes_to_is_busy(url: str, database: P
                 with pytest.raises(StoreBusyError, match="database is locked"):
                     await store.write(put(1))
                 assert time.monotonic() - start < 2.0
+                connection.execute("ROLLBACK")
+            await store.write(put(2))
+            assert await store.read(subjects) == {person(2)}
+
+    run(scene())
+
+
+def test_a_change_has_the_database_to_itself_from_its_beginning(url: str, database: Path) -> None:
+    """What it has read still holds when it writes, even beside a program that knows nothing of our lock."""
+
+    async def job(connection: AsyncConnection) -> None:
+        seen = await subjects(connection)
+        with shell(database) as other:
+            other.execute("PRAGMA busy_timeout = 1")
+            with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+                other.execute("INSERT INTO key_check VALUES ('x', x'00')")
+        await put(len(seen))(connection)
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS) as store:
+            await store.write(job)
+            assert await store.read(subjects) == {person(0)}
+
+    run(scene())
+
+
+def test_a_store_that_cannot_be_opened_leaves_nothing_running(url: str, database: Path) -> None:
+    """No thread that would report to an event loop that is closed by then, however often it is tried."""
+
+    async def open_it() -> None:
+        async with Store.open(url, KEYS):
+            pass
+
+    before = threading.active_count()
+    database.unlink()
+    os.mknod(database, 0o600 | stat.S_IFSOCK)  # is there, and cannot be opened, not even by root
+    for _ in range(20):
+        with pytest.raises(StoreError, match="unable to open database file"):
+            run(open_it())
+        assert threading.active_count() == before
+
+
+def test_a_writing_connection_that_cannot_be_set_up_is_closed(url: str, database: Path) -> None:
+    """Once the other program is done, the store writes as if nothing had been."""
+
+    async def scene() -> None:
+        async with Store.open(url, KEYS, lock_timeout=0.1) as store:
+            with shell(database) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")
+                connection.execute("BEGIN EXCLUSIVE")
+                before = threading.active_count()
+                for _ in range(3):
+                    with pytest.raises(StoreBusyError, match="database is locked"):
+                        await store.write(put(1))
+                assert threading.active_count() == before
                 connection.execute("ROLLBACK")
             await store.write(put(2))
             assert await store.read(subjects) == {person(2)}

@@ -38,7 +38,7 @@ def verify_version(found: str | None, tree: Tree, database: Path) -> None:
     if found != tree.version:
         raise StoreSetupError(
             f"{database} has version {found} of the {tree.name} schema, this program works with {tree.version}: "
-            "run `consentmilter store migrate`, or the program that fits the database"
+            "run `consentmilter init`, or the program that fits the database"
         )
 
 

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from consentmilter.errors import StoreBusyError, StoreError
 
-_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT})
-"""Primary result codes that mean: not now. An interruption comes from our own deadlines."""
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+"""Primary result codes that mean: not now."""
 
 
 @contextmanager

@@ -6,6 +6,7 @@ not even as the last one to close. No engine makes a file that is missing.
 """
 
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -38,7 +39,7 @@ def url(driver: str, path: Path, mode: str) -> sa.URL:
     return sa.URL.create(driver, database=files.uri(path), query={"mode": mode, "uri": "true"})
 
 
-def connect_args(patience: float) -> dict[str, object]:
+def connect_args(patience: float) -> dict[str, Any]:
     """What the driver is told: to leave transactions alone, and how long to wait for locks."""
     return {"isolation_level": None, "timeout": patience}
 

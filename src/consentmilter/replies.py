@@ -18,8 +18,8 @@ _NAMES_ROOM = 80
 """What is kept free for the recipients, however long the cause is: a scope may be of any length."""
 
 _VERBS = {
-    Reason.LEGAL: "may not get",
-    Reason.HARD_BOUNCE: "is undeliverable and gets none of",
+    Reason.LEGAL: "blocked for",
+    Reason.HARD_BOUNCE: "undeliverable, suppressed for",
 }
 
 

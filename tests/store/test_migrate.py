@@ -74,7 +74,7 @@ def test_migrating_again_changes_nothing(url: str, database: Path) -> None:
 
 
 def test_migrating_can_leave_a_missing_database_alone(tmp_path: Path) -> None:
-    """`store migrate` with a wrong path must not make an empty list that everybody passes."""
+    """Migrating with a wrong path must not make an empty list that everybody passes."""
     with pytest.raises(StoreSetupError, match="run `consentmilter init`"):
         migrate(f"sqlite:///{tmp_path / 'typo.db'}", create=False)
     assert list(tmp_path.iterdir()) == []
@@ -153,7 +153,7 @@ def openings(url: str, keys: dict[str, bytes]) -> list[Callable[[], object]]:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        ("UPDATE schema_version SET version_num = '0000'", "version 0000 .* works with 0001.*`consentmilter store mig"),
+        ("UPDATE schema_version SET version_num = '0000'", "version 0000 .* works with 0001.*`consentmilter in"),
         ("DELETE FROM schema_version", "has no core schema: run `consentmilter init`"),
         ("DROP TABLE schema_version", "has no core schema: run `consentmilter init`"),
     ],

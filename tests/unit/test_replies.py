@@ -46,12 +46,12 @@ def test_a_refusal_says_who_what_why_and_since_when() -> None:
 @pytest.mark.parametrize(
     ("reason", "said"),
     [
-        (Reason.LEGAL, "may not get all marketing mail by legal on"),
+        (Reason.LEGAL, "blocked for all marketing mail by legal on"),
         (Reason.OBJECTION, "opted out of all marketing mail by objection on"),
         (Reason.COMPLAINT, "opted out of all marketing mail by complaint on"),
         (Reason.UNSUBSCRIBE, "opted out of all marketing mail by unsubscribe on"),
         (Reason.MANUAL, "opted out of all marketing mail by manual on"),
-        (Reason.HARD_BOUNCE, "is undeliverable and gets none of all marketing mail by hard_bounce on"),
+        (Reason.HARD_BOUNCE, "undeliverable, suppressed for all marketing mail by hard_bounce on"),
         (Reason.IMPORTED, "opted out of all marketing mail by imported on"),
     ],
 )

@@ -13,7 +13,10 @@ from consentmilter.policy.categories import BUILT_IN, OPT_OUTS, Category
 from consentmilter.policy.rules import Right, Rule
 from consentmilter.policy.site import BULK, UNCLASSIFIED, Loop, Outbound, Site, Stream
 
-_BUILT_IN_STREAMS = {BULK: StreamConfig(title="Bulk mail"), UNCLASSIFIED: StreamConfig(title="Mail")}
+_BUILT_IN_STREAMS = {
+    BULK: StreamConfig(title="Bulk mail"),
+    UNCLASSIFIED: StreamConfig(title="Mail", unsubscribe_header=False),
+}
 
 
 def compile_site(config: Config) -> Site:

@@ -18,6 +18,24 @@ from consentmilter.config.schema import Config
 from consentmilter.config.source import KeyPath, Source
 from consentmilter.errors import ConfigError
 
+_SHAPES = {
+    "model_type": "must hold keys and values",
+    "dict_type": "must hold keys and values",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+    "string_too_long": "must have at most {max_length} characters",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "path_type": "must be a path",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+}
+"""What pydantic calls by the names of Python, in the words of the file."""
+
 
 def load(path: Path) -> Config:
     """The configuration in the file at `path`."""
@@ -36,8 +54,9 @@ def parse(text: str, name: str) -> Config:
     """The configuration in `text`; `name` stands before the line number of every fault."""
     try:
         source = Source.read(text)
-    except (yaml.YAMLError, ValueError) as error:  # PyYAML lets ValueError through for dates that do not exist
-        raise ConfigError([_yaml_fault(error, name)]) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # PyYAML raises ValueError for a date that is none
+        line, problem = _yaml_fault(error, text)
+        raise ConfigError([f"{name}:{line}: not YAML: {problem}"]) from error
     if not isinstance(source.data, dict):
         raise ConfigError([f"{name}:1: the file must hold keys and values, such as 'mode: observe'"])
     faults = [(path, message) for path, message in source.duplicates]
@@ -72,6 +91,8 @@ def _follows(path: KeyPath, shape_faults: list[tuple[KeyPath, str]]) -> bool:
 
 
 def _prune(data: Any, path: KeyPath) -> None:
+    if not path:
+        return
     *above, last = path
     for part in above:
         inside = (isinstance(data, dict) and part in data) or (isinstance(data, list) and isinstance(part, int))
@@ -81,7 +102,9 @@ def _prune(data: Any, path: KeyPath) -> None:
 
 
 def _shape_fault(detail: ErrorDetails) -> tuple[KeyPath, str]:
-    path = tuple(part for part in detail["loc"] if part != "[key]")
+    path: KeyPath = detail["loc"]
+    if path[-1] == "[key]":
+        path = (*path[:-2], str(path[-2]))
     match detail["type"]:
         case "extra_forbidden":
             return path, _unknown_key(path)
@@ -92,8 +115,11 @@ def _shape_fault(detail: ErrorDetails) -> tuple[KeyPath, str]:
             return path, f"unknown value {detail['input']!r} (use {expected})"
         case "value_error":
             return path, str(detail["ctx"]["error"])
-        case _:
-            return path, f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
+        case "invalid_key":
+            return path[:-1], f"a key must be text, not {detail['input']!r} (put it in quotes)"
+        case kind:
+            given = "nothing" if detail["input"] is None else repr(detail["input"])
+            return path, f"{_SHAPES.get(kind, detail['msg']).format(**detail.get('ctx', {}))}, not {given}"
 
 
 def _unknown_key(path: KeyPath) -> str:
@@ -118,7 +144,15 @@ def _where(path: KeyPath, message: str) -> str:
     return f"{Source.show(path)}: {message}" if path else message
 
 
-def _yaml_fault(error: Exception, name: str) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = " ".join((getattr(error, "problem", None) or str(error)).split())
-    return f"{name}:{mark.line + 1 if mark else 1}: not YAML: {problem}"
+def _yaml_fault(error: Exception, text: str) -> tuple[int, str]:
+    """The line and what is wrong there, as far as PyYAML tells."""
+    match error:
+        case yaml.reader.ReaderError():
+            return text.count("\n", 0, error.position) + 1, f"the character {error.character:#04x} is not allowed"
+        case yaml.MarkedYAMLError(problem=str(problem), problem_mark=yaml.Mark(line=line)):
+            # "expected a single document", "but found another"
+            return line + 1, f"{error.context} {problem}" if problem.startswith("but ") else problem
+        case RecursionError():
+            return 1, "it is nested too deeply, or in itself"
+        case _:
+            return 1, str(error)

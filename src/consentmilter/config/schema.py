@@ -85,7 +85,7 @@ class LogConfig(Section):
     format: Literal["auto", "json", "console"] = "auto"
     """`json`, `console`, or `auto`: console on a terminal."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important events that are logged; debug shows every plain accept."""
+    """The least important events that are logged; debug adds mail that belongs to no stream."""
     addresses: bool = False
     """Whether addresses are logged beside the keys that stand for them."""
 

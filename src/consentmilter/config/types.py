@@ -119,7 +119,7 @@ def _field_name(text: str) -> str:
 
 
 def _socket(text: str) -> str:
-    if re.fullmatch(r"unix:/.+|inet6?:(\d+@[^@:]+|[^@:]+:\d+|\[[0-9a-fA-F:]+\]:\d+)", text):
+    if re.fullmatch(r"unix:/.+|inet6?:(\d+@(?:[^@:]+|\[[0-9a-fA-F:]+\])|[^@:]+:\d+|\[[0-9a-fA-F:]+\]:\d+)", text):
         return text
     raise ValueError(f"{text!r} is no socket (write unix:/path, inet:127.0.0.1:PORT or inet6:[::1]:PORT)")
 

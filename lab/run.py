@@ -1,11 +1,13 @@
 """`make run`: a private Postfix with the milter attached, until Ctrl-C."""
 
+import os
 import signal
 import sys
 import threading
 
 from lab.delivered import Delivered
 from lab.errors import LabError
+from lab.milter import PROGRAM
 from lab.showcase import LETTERS, showcase
 from lab.system import System
 
@@ -32,7 +34,7 @@ def _introduce(system: System) -> None:
     print("Paste in another terminal:\n")
     for letter in LETTERS:
         print(f"# {letter.title}\n{letter.line(port)}\n")
-    print(f"consentmilter --config {system.config_file} explain reader@example.net")
+    print(f"{os.path.relpath(PROGRAM)} --config {system.config_file} explain reader@example.net")
     print(f"postfix log: {system.postfix.files.log}\nCtrl-C stops everything.\n", flush=True)
 
 

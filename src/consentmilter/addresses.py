@@ -90,6 +90,8 @@ def mailable(raw: str) -> Address:
         raise AddressError(f"{local!r} is not the local part of an address (quotes missing?)")
     if _has_surrogate(str(address)):
         raise AddressError("the address is not UTF-8")
+    if hidden := _hidden(address.local):
+        raise AddressError(f"{local!r} holds the invisible character U+{ord(hidden):04X}")
     if len(str(address).encode()) > MAX_OCTETS:
         raise AddressError(f"the address is longer than {MAX_OCTETS} octets")
     return address
@@ -191,6 +193,12 @@ def _valid_literal(text: str) -> bool:
     except ValueError:
         return False
     return "%" not in text
+
+
+def _hidden(text: str) -> str | None:
+    # A byte-order mark or zero-width space that came by copying would make another person of the address. The joiners
+    # (U+200C, U+200D) belong to the spelling of some scripts.
+    return next((c for c in text if not c.isprintable() and c not in "\u200c\u200d"), None)
 
 
 def _has_surrogate(text: str) -> bool:

@@ -1,5 +1,6 @@
 """What the unit tests are made of: keys, streams, sites, suppressions, and the strategies that draw them."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,10 +20,18 @@ RING = KeyRing(1, b"s" * 32, 0, {0: b"t" * 32})
 OTHER_RING = KeyRing(1, b"S" * 32, 0, {0: b"T" * 32})
 
 
+FACTOR = int(os.environ.get("EXAMPLES_FACTOR", "1"))
+"""For a long run: EXAMPLES_FACTOR=100 pytest --timeout=0 tests/unit."""
+
+
 def examples(count: int) -> settings:
     """So many drawn examples, without a deadline for each: a busy machine is no fault of the code."""
     return settings(
-        max_examples=count, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+        max_examples=count * FACTOR,
+        deadline=None,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+        print_blob=True,
     )
 
 

@@ -81,10 +81,10 @@ def test_the_time_of_a_match_grows_with_the_text_only(pattern: str, text: str) -
     """Patterns that stop a backtracking matcher do not stop this one."""
     glob = Glob.of(pattern)
     assert not glob.matches(text * 1000)
-    assert grows_linearly(glob.matches, lambda size: text * size, 20_000)
+    assert grows_linearly(glob.matches, lambda size: text * size, 10_000)
 
 
 def test_the_time_of_a_match_grows_with_the_pattern_only() -> None:
     """As many stars as there are characters."""
-    text = "a" * 200_000
-    assert grows_linearly(lambda pattern: Glob.of(pattern).matches(text[: len(pattern)]), lambda n: "*a" * n, 10_000)
+    text = "a" * 400_000
+    assert grows_linearly(lambda pattern: Glob.of(pattern).matches(text[: len(pattern)]), lambda n: "*a" * n, 20_000)

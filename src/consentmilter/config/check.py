@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from consentmilter.addresses import suppressible_domain
 from consentmilter.config.compile import compile_categories
-from consentmilter.config.schema import Config, RuleConfig, Section
+from consentmilter.config.schema import Config, RightConfig, RuleConfig, Section
 from consentmilter.config.source import KeyPath
 from consentmilter.errors import AddressError
 from consentmilter.model import Mode
@@ -92,13 +92,11 @@ def _rule_faults(config: Config) -> Iterator[Fault]:
             yield (*path, "allow"), "name the login, client or listener that may make this claim"
         category = categories.get(_category_name(rule.stream, config)) if rule.stream in streams else None
         if category and category.exempt and not _proven(rule):
-            yield (
-                path,
-                (
-                    f"{rule.stream} is exempt ({category.name}): the right to it needs a login, client or listener; "
-                    "an envelope sender or a header can be forged"
-                ),
+            message = (
+                f"{rule.stream} is exempt ({category.name}): the right to it needs a login, client or listener "
+                "that not everybody has; an envelope sender or a header can be forged"
             )
+            yield path, message
 
 
 def _loop_faults(config: Config) -> Iterator[Fault]:
@@ -132,9 +130,13 @@ def _category_name(stream: str, config: Config) -> str:
 
 
 def _proven(rule: RuleConfig) -> bool:
-    if rule.allow is not None:
-        return _set(rule.allow)
-    return bool(rule.login or rule.client or rule.listener)
+    """Whether a rule asks for a login, client or listener, and not for just any client or listener."""
+    right: RuleConfig | RightConfig = rule if rule.allow is None else rule.allow
+    clients = [network for network in right.client if network.prefixlen > 0]
+    listeners = [pattern for pattern in right.listener if pattern.strip("*")]
+    anybody = len(clients) < len(right.client) or len(listeners) < len(right.listener)
+    # Of `allow` one proof is enough, so a proof that everybody has makes it worth nothing.
+    return bool(right.login or clients or listeners) and not (anybody and rule.allow is not None)
 
 
 def _set(section: Section) -> bool:

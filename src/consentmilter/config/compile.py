@@ -22,7 +22,7 @@ _BUILT_IN_STREAMS = {
 def compile_site(config: Config) -> Site:
     """The policy that the configuration says."""
     categories = compile_categories(config)
-    parts = {**_BUILT_IN_STREAMS, **config.streams}
+    parts = _BUILT_IN_STREAMS | {name: _on_built_in(name, part) for name, part in config.streams.items()}
     streams = {name: _stream(name, part, config, categories) for name, part in parts.items()}
     first = _globs(config.loop.first)
     return Site(
@@ -63,6 +63,12 @@ def _category(name: str, part: CategoryConfig) -> Category:
         action=Verdict(part.action) if part.action else base.action,
         unsubscribe_header=header,
     )
+
+
+def _on_built_in(name: str, part: StreamConfig) -> StreamConfig:
+    """What the file says of a stream; what it does not say of a built-in one stays as it is."""
+    base = _BUILT_IN_STREAMS.get(name)
+    return part if base is None else base.model_copy(update={key: value for key, value in part if value is not None})
 
 
 def _stream(name: str, part: StreamConfig, config: Config, categories: dict[str, Category]) -> Stream:

@@ -97,6 +97,7 @@ class Screening:
 
     def _answer_unreadable(self) -> Reply | None:
         enforced = self._enforced(self._known) if self._known else self.site.mode is Mode.ENFORCE
+        self.desk.notice("address_unreadable", ref=self.ref, queue_id=self.queue_id)
         if enforced and not self.principal.non_smtp:
             return replies.objected(Objection.BAD_ADDRESS, None, None, self.ref)
         # Mail from sendmail(1) must not be refused before its end, and the header may tell of an enforced stream.

@@ -39,7 +39,7 @@ class Milter:
     """The service with its workers, its store and its journal, all below `directory`.
 
     `config` is laid over a configuration whose paths lie there. `command` serves in place of `consentmilter run`; the
-    configuration's path is added to it.
+    configuration's path is added to it, `environment` to what it inherits.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Milter:
         *,
         config: Mapping[str, Any] | None = None,
         command: Sequence[str | Path] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.config_file = directory / "consentmilter.yaml"
@@ -55,7 +56,7 @@ class Milter:
         self.store_file = directory / "state" / "consent.db"
         self.journal_file = directory / "state" / "journal.db"
         serve = (*command, self.config_file) if command else (PROGRAM, "--config", self.config_file, "run")
-        self.process = Process(serve, name="consentmilter")
+        self.process = Process(serve, name="consentmilter", environment=environment)
         self._told = 0
         self.configure(config or {})
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import typer
 
-from consentmilter.cli import app
+from consentmilter.cli.commands import app
 from consentmilter.store.migrate import migrate
 from consentmilter.store.schema import CORE, JOURNAL
 from tests.docs.pages import all_pages

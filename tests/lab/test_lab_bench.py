@@ -104,8 +104,12 @@ def test_the_bench_measures_all_three(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_milter_that_does_not_start_is_said(directory: Path) -> None:
     """With what it printed."""
     command = [sys.executable, "-c", "raise SystemExit('no key file')"]
-    with pytest.raises(LabError, match="no key file"):
-        Command("broken", command, directory / "never.sock").start()
+    contender = Command("broken", command, directory / "never.sock")
+    try:
+        with pytest.raises(LabError, match="no key file"):
+            contender.start()
+    finally:
+        contender.stop()
 
 
 @pytest.mark.parametrize("arguments", [["--rounds", "0"], ["--people", "0"], ["--mode", "fast"]])

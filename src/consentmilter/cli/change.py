@@ -1,17 +1,19 @@
 """`consentmilter add` and `remove`: put people and domains on the list, and lift what is on it."""
 
 import asyncio
-from datetime import UTC, datetime
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any
 
 import typer
 
 from consentmilter.cli.output import AsJson, put, put_json, say
-from consentmilter.cli.site import Command
+from consentmilter.cli.site import Command, now
+from consentmilter.cli.writing import actor, store
 from consentmilter.errors import UsageError
-from consentmilter.model import ALL, Assertion, Reason, Suppression
-from consentmilter.service.suppressions import Outcome, assert_many, lift
-from consentmilter.subjects import Subject, subject_named
+from consentmilter.model import ALL, Assertion, Reason
+from consentmilter.service.suppressions import Outcome, assert_many, held, lift
+from consentmilter.store.writer import Store
 
 Subjects = Annotated[
     list[str],
@@ -23,20 +25,26 @@ def add(
     context: typer.Context,
     subjects: Subjects,
     *,
-    scope: Annotated[str, typer.Option(help="A stream, an organisation, or * for everything.")] = ALL,
+    scope: Annotated[str, typer.Option(metavar="SCOPE", help="A stream, an organisation, or * for everything.")] = ALL,
     reason: Annotated[Reason, typer.Option(help="Why.")] = Reason.MANUAL,
-    evidence: Annotated[str | None, typer.Option(help="Who said so, and how; kept in the ledger.")] = None,
-    expires: Annotated[str | None, typer.Option(help="Until when, as 2026-12-31; without it, for ever.")] = None,
+    evidence: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Who said so, and how; kept in the ledger.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Until when, such as 2030-12-31; without it, for ever.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put addresses or domains on the list, all of them or none.
+
+    What stands already is marked as asserted again; it never holds shorter than before.
 
     Example: consentmilter add reader@example.net --scope acme.newsletter --evidence "called on 2 February"
     """
     command: Command = context.obj
     command.scope(scope)
-    named = _named(command, subjects)
-    until = _date(expires) if expires else None
+    named = list(dict.fromkeys(command.subject(text) for text in subjects))
+    until = _until(expires) if expires is not None else None
     stored = command.config.privacy.store_addresses
     assertions = [
         Assertion(each.key, each.text if stored else None, scope, reason, expires=until, evidence=evidence)
@@ -44,7 +52,8 @@ def add(
     ]
     outcome = asyncio.run(_assert(command, assertions))
     if as_json:
-        put_json({"new": outcome.new, "known": outcome.known})
+        told = {"subjects": [each.text for each in named], "scope": scope, "reason": reason}
+        put_json(told | {"new": outcome.new, "known": outcome.known})
     else:
         put([f"{outcome.new} new, {outcome.known} known"])
 
@@ -53,58 +62,80 @@ def remove(
     context: typer.Context,
     subjects: Subjects,
     *,
-    evidence: Annotated[str, typer.Option(help="Who asked for it, and how; kept in the ledger.")],
-    scope: Annotated[str | None, typer.Option(help="Lift in this scope only.")] = None,
+    evidence: Annotated[str, typer.Option(metavar="TEXT", help="Who asked for it, and how; kept in the ledger.")],
+    scope: Annotated[str | None, typer.Option(metavar="SCOPE", help="Lift in this scope only.")] = None,
     reason: Annotated[Reason | None, typer.Option(help="Lift this reason only.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift what stands on the list for addresses or domains; exit code 1 if nothing did.
+    """Lift what stands on the list for addresses or domains.
+
+    Exit code 1 if nothing did. What stands for the domain of an address is lifted under the domain's own name.
 
     Example: consentmilter remove reader@example.net --scope acme.newsletter --evidence "asked in ticket 4711"
     """
     command: Command = context.obj
-    named = _named(command, subjects)
-    lifted = asyncio.run(_lift(command, named, scope, reason, evidence))
-    rows = [
-        {"subject": each.text, "scope": row.scope, "reason": row.reason, "since": row.created.isoformat()}
-        for each, rows in lifted
-        for row in rows
-    ]
-    if as_json:
-        put_json(rows)
-    else:
-        put(
-            f"{row['subject']}: lifted {row['reason']} in {row['scope']}, there since {row['since'][:10]}"
-            for row in rows
-        )
-    for each, found in lifted:
-        if not found:
-            say(f"{each.text}: nothing to lift")
-    if not rows:
+    names = list(dict.fromkeys(command.subject(text).text for text in subjects))
+    lifted: list[dict[str, Any]] = []
+    try:
+        asyncio.run(_lift(command, names, scope, reason, evidence, lifted))
+    finally:  # each person's is lifted for itself: what was done before a fault is told, too
+        if as_json:
+            put_json(lifted)
+        else:
+            put(
+                f"{row['subject']}: lifted {row['reason']} in {row['scope']}, there since {row['since'][:10]}"
+                for row in lifted
+            )
+    if not lifted:
         raise typer.Exit(1)
 
 
-def _named(command: Command, subjects: list[str]) -> list[Subject]:
-    return [subject_named(text, command.ring, command.site.foldings) for text in subjects]
-
-
 async def _assert(command: Command, assertions: list[Assertion]) -> Outcome:
-    async with command.store() as store:
-        return await assert_many(store, assertions, command.actor)
+    async with store(command) as opened:
+        return await assert_many(opened, assertions, actor())
 
 
-async def _lift(
-    command: Command, named: list[Subject], scope: str | None, reason: Reason | None, evidence: str
-) -> list[tuple[Subject, list[Suppression]]]:
-    async with command.store() as store:
-        return [
-            (each, await lift(store, each.key, scope, reason, evidence=evidence, actor=command.actor)) for each in named
-        ]
+async def _lift(  # noqa: PLR0917 - what a lift is
+    command: Command,
+    names: Sequence[str],
+    scope: str | None,
+    reason: Reason | None,
+    evidence: str,
+    lifted: list[dict[str, Any]],
+) -> None:
+    """Lift for one after the other, and add what was lifted to `lifted`."""
+    async with store(command) as opened:
+        for name in names:
+            before = len(lifted)
+            for each in command.own_subjects(name):
+                rows = await lift(opened, each.key, scope, reason, evidence=evidence, actor=actor())
+                lifted += [
+                    {"subject": each.text, "scope": row.scope, "reason": row.reason, "since": row.created.isoformat()}
+                    for row in rows
+                ]
+            if len(lifted) == before:
+                say(f"{name}: nothing to lift{await _around(command, opened, name)}")
 
 
-def _date(text: str) -> datetime:
+async def _around(command: Command, opened: Store, name: str) -> str:
+    """What else holds for somebody for whom nothing was lifted."""
+    names = {each.key: each.text for each in command.subjects_about(name)}
+    rows = sorted(await held(opened, list(names)), key=lambda row: list(names).index(row.subject))
+    standing = dict.fromkeys(f"{names[row.subject]} ({row.reason} in {row.scope})" for row in rows if row.holds(now()))
+    return f"; what stands: {', '.join(standing)}" if standing else ""
+
+
+def _until(text: str) -> datetime:
+    """The time at which a suppression ends; a day counts to its end."""
     try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise UsageError(f"--expires: {text!r} is no date (write 2026-12-31 or 2026-12-31T18:00:00Z)") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+        at = _end_of(date.fromisoformat(text)) if len(text) <= len("2030-12-31") else datetime.fromisoformat(text)
+        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise UsageError(f"--expires: {text!r} is no date (write 2030-12-31 or 2030-12-31T18:00:00Z)") from None
+    if at <= now():
+        raise UsageError(f"--expires: {text} is past; the suppression would never hold")
+    return at
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day, time(23, 59, 59), UTC)

@@ -1,12 +1,12 @@
-"""What commands share: the configuration of the run, the keys, and the store, opened when first needed."""
+"""What commands share: the configuration of the run, the policy and the keys, each read when first needed.
 
-import getpass
-import os
-import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+Raises `ConfigError`, `KeyFileError`, and `UsageError` for names that the configuration does not have.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -14,11 +14,9 @@ from consentmilter.config import Config, load
 from consentmilter.config.compile import compile_site
 from consentmilter.errors import UsageError
 from consentmilter.keys import KeyRing
-from consentmilter.policy.site import Site
+from consentmilter.policy.site import Site, Stream
 from consentmilter.service.keyfile import read_keys
-from consentmilter.service.suppressions import Actor
-from consentmilter.store.reader import Reader
-from consentmilter.store.writer import Store
+from consentmilter.subjects import Subject, own_subjects, subject_named, subjects_about
 
 DEFAULT_CONFIG = Path("/etc/consentmilter/consentmilter.yaml")
 
@@ -41,32 +39,39 @@ class Command:
     def ring(self) -> KeyRing:
         return read_keys(self.config.keys.file)
 
-    @property
-    def actor(self) -> Actor:
-        """Who runs the command, through sudo if so."""
-        return Actor(os.environ.get("SUDO_USER") or getpass.getuser(), "cli")
+    def subject(self, text: str) -> Subject:
+        """The person or domain of that name."""
+        return subject_named(text, self.ring, self.site.foldings)
 
-    def reader(self) -> Reader:
-        """The store as the milter sees it."""
-        return Reader(self.config.store.url, self.ring.checks(), self.config.milter.deadline)
+    def own_subjects(self, text: str) -> list[Subject]:
+        """What stands on the list for the person or domain itself."""
+        return own_subjects(text, self.ring, self.site.foldings)
 
-    @asynccontextmanager
-    async def store(self) -> AsyncIterator[Store]:
-        """The store for changes and longer reads."""
-        async with Store.open(self.config.store.url, self.ring.checks()) as store:
-            yield store
+    def subjects_about(self, text: str) -> list[Subject]:
+        """What stands on the list for the person or domain, and for what it is part of."""
+        return subjects_about(text, self.ring, self.site.foldings)
 
     def scope(self, name: str) -> str:
         """The scope of that name; one that no stream is in would suppress nothing, so it is refused."""
         known = self.site.scopes()
         if name not in known:
-            raise UsageError(f"unknown scope {name!r} (use {', '.join(sorted(known))})")
+            raise UsageError(f"--scope: unknown scope {name!r} ({_mend(name, known)})")
         return name
+
+    def streams(self, name: str | None) -> list[Stream]:
+        """The stream of that name, or all."""
+        streams = self.site.streams
+        if name is None:
+            return list(streams.values())
+        if name not in streams:
+            raise UsageError(f"--stream: unknown stream {name!r} ({_mend(name, streams)})")
+        return [streams[name]]
 
 
 def now() -> datetime:
     return datetime.now(UTC)
 
 
-def random(count: int) -> bytes:
-    return secrets.token_bytes(count)
+def _mend(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"use {', '.join(sorted(known))}"

@@ -1,22 +1,28 @@
 """What a row of a suppression file says, or why it says nothing."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from consentmilter.errors import UsageError
 from consentmilter.model import Reason
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "email": ("email", "e-mail", "email address", "emailaddress", "email_address", "address", "recipient", "mail"),
+    "email": ("email", "emailaddress", "address", "recipient", "mail"),
     "reason": ("reason",),
-    "date": ("date", "created", "created_at", "unsubscribed_at", "timestamp", "time"),
+    "date": ("date", "created", "createdat", "unsubscribedat", "timestamp", "time"),
     "evidence": ("evidence", "note", "notes"),
 }
-"""Our names for columns, and the names in files that mean the same, in lower case."""
+"""Our names for columns, and what is taken for them in files, in small letters and with nothing but letters."""
 
 MAX_EVIDENCE = 1000
+_MAX_CAUSE = 200
 _NOTES = 60
+_SECONDS = re.compile(r"(\d+)(?:\.\d*)?", re.ASCII)
+_MILLISECONDS_DIGITS = 13
+_COMPACT_DATE_DIGITS = 8
 
 
 class HeaderError(UsageError):
@@ -36,7 +42,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be used: where it stands and why."""
+    """A row that cannot be used: the line where it begins, our name for the column or `-`, and why."""
 
     line: int
     column: str
@@ -61,24 +67,54 @@ def entry(line: int, values: Mapping[str, str]) -> Entry | BadRow:
     return Entry(line, address, reason, at, evidence or None)
 
 
-def columns_of(names: list[str], mapped: Mapping[str, str]) -> dict[str, str]:
-    """For each of our columns that the file has, its name there. `mapped` (from --map) comes first."""
-    by_lower = {name.strip().lower(): name for name in reversed(names)}
+def columns_of(names: Sequence[str], mapped: Mapping[str, str]) -> dict[str, str]:
+    """For each of our columns that the file has, its name there.
+
+    `mapped` (from --map) comes first; a column of ours that it maps to nothing is not read.
+    """
     found = {}
-    for ours, aliases in COLUMNS.items():
-        wanted = (mapped[ours].lower(),) if ours in mapped else aliases
-        name = next((by_lower[alias] for alias in wanted if alias in by_lower), None)
-        if name is not None:
-            found[ours] = name
-        elif ours in mapped:
-            raise HeaderError(f"there is no column {mapped[ours]!r}; the file has: {_listed(names)}")
+    for ours in COLUMNS:
+        candidates = _mapped(names, mapped[ours]) if ours in mapped else _known(tuple(names), ours)
+        if candidates:
+            found[ours] = candidates[0]
+        if ours == "email" and len(candidates) > 1:
+            raise HeaderError(f"several columns could hold the address: {_listed(candidates)} (rename all but one)")
     if "email" not in found:
-        raise HeaderError(f"no column of addresses among: {_listed(names)} (name it: --map email=COLUMN)")
+        mend = "name the columns in the first line or say --map email=COLUMN; for a plain list --format txt"
+        raise HeaderError(f"no column of addresses among: {_listed(names)} ({mend})")
     return found
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(repr(name[:_NOTES]) for name in names[:_NOTES])
+def names_address(*names: str) -> bool:
+    """Whether any of the names is one that columns of addresses have."""
+    return bool(_known(names, "email"))
+
+
+def clipped(text: str) -> str:
+    """The text, of a length that can be shown."""
+    return text if len(text) <= _MAX_CAUSE else text[: _MAX_CAUSE - 3] + "..."
+
+
+def _mapped(names: Sequence[str], wanted: str) -> list[str]:
+    """The columns that the user named so."""
+    if not wanted:
+        return []
+    found = [name for name in names if name.strip().lower() == wanted.strip().lower()]
+    if not found:
+        raise HeaderError(f"there is no column {wanted!r}; the file has: {_listed(names)}")
+    return found
+
+
+@lru_cache(maxsize=64)  # JSON lines name their columns again in every row
+def _known(names: tuple[str, ...], ours: str) -> list[str]:
+    """The columns that bear the first of our aliases that any does: `E-Mail_Address` is `emailaddress`."""
+    letters = {name: "".join(filter(str.isalnum, name.lower())) for name in names}
+    by_alias = ([name for name in names if letters[name] == alias] for alias in COLUMNS[ours])
+    return next((found for found in by_alias if found), [])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(repr(name[:_NOTES]) for name in names[:_NOTES]) or "nothing"
 
 
 def _reason(text: str) -> Reason | None:
@@ -88,7 +124,8 @@ def _reason(text: str) -> Reason | None:
     try:
         return Reason(word)
     except ValueError:
-        raise _ValueError("reason", f"unknown reason {text.strip()[:_NOTES]!r} (use {', '.join(Reason)})") from None
+        cause = f"unknown reason {text.strip()[:_NOTES]!r} (use {', '.join(Reason)}; --map reason= reads none)"
+        raise _ValueError("reason", cause) from None
 
 
 def _date(text: str) -> datetime | None:
@@ -96,8 +133,17 @@ def _date(text: str) -> datetime | None:
     if not word:
         return None
     try:
-        at = datetime.fromtimestamp(int(word), UTC) if word.isdigit() else datetime.fromisoformat(word)
+        at = _moment(word)
+        # In UTC, for a time in the last hours of the year 9999 elsewhere could be stored and never be read again.
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         cause = f"{word[:_NOTES]!r} is no date (write 2026-02-01, 2026-02-01T12:30:00Z or seconds since 1970)"
         raise _ValueError("date", cause) from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _moment(word: str) -> datetime:
+    match = _SECONDS.fullmatch(word)
+    if match is None or len(word) == _COMPACT_DATE_DIGITS:
+        return datetime.fromisoformat(word.removesuffix(" UTC"))
+    number = int(match[1])
+    return datetime.fromtimestamp(number / 1000 if len(match[1]) == _MILLISECONDS_DIGITS else number, UTC)

@@ -27,7 +27,8 @@ class Candidate:
     def of(cls, raw: str, resolved: str | None, ring: KeyRing, foldings: Foldings) -> "Candidate":
         """The recipient that was given as `raw`, which Postfix reads as `resolved` (None where it does not say)."""
         plain = _is_plain(raw, resolved)
-        addresses = dict.fromkeys(canonical(text) for text in ((raw,) if plain else (resolved, raw)) if text)
+        texts = (raw,) if plain or not resolved else (resolved, raw)
+        addresses = dict.fromkeys(canonical(text) for text in texts)
         subjects = dict.fromkeys(each for address in addresses for each in subjects_for(address, ring, foldings))
         return cls(raw, tuple(subjects), plain and not _has_surrogate(raw))
 

@@ -6,31 +6,41 @@ on to the same result. Raises `UsageError` for a file that cannot be understood,
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from io import TextIOWrapper
+from itertools import islice
 from typing import BinaryIO
 
 from consentmilter.addresses import Foldings
-from consentmilter.errors import AddressError
-from consentmilter.importers import BadRow, Entry, Format, detect, read_rows
+from consentmilter.errors import AddressError, UsageError
+from consentmilter.importers import BadRow, Entry, Format, bounded, detect, read_rows
+from consentmilter.importers.rows import clipped
 from consentmilter.keys import KeyRing
 from consentmilter.model import Assertion, Reason
 from consentmilter.service.suppressions import (
     CHUNK_ROWS,
     Actor,
-    Outcome,
     begin_batch,
     find_batch,
     finish_batch,
     import_chunk,
     preview_chunk,
 )
-from consentmilter.store.batches import Batch
 from consentmilter.store.writer import Store
 from consentmilter.subjects import subject_named
 
 _SAMPLE = 64 * 1024
+
+_NO_TEXT = {
+    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
+    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
+    b"\x1f\x8b": "a gzip file: unpack it (zcat FILE | consentmilter import -)",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
+    b"SQLite format 3\0": "a database",
+}
+"""How files begin that are no suppression list, and what they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +58,16 @@ class Terms:
 
 @dataclass(slots=True)
 class Report:
-    """What an import did, or with a dry run would do. `finished` is set if the file was imported before."""
+    """What an import did, or with a dry run would do.
+
+    `finished` is set if the file was imported before, `resumed` if an import of it was interrupted before.
+    """
 
     file: str
     file_format: Format
     batch: str | None = None
     finished: datetime | None = None
+    resumed: bool = False
     rows: int = 0
     new: int = 0
     known: int = 0
@@ -68,60 +82,84 @@ class Watch:
     progress: Callable[[int], None]
 
 
-async def import_file(
-    store: Store, file: BinaryIO, name: str, *, terms: Terms, actor: Actor, watch: Watch, dry_run: bool = False
-) -> Report:
+async def import_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, actor: Actor, watch: Watch) -> Report:
     """Import a seekable file, of which `name` is what the records shall say."""
-    sample = file.read(_SAMPLE).decode("utf-8", "surrogateescape")
-    report = Report(name, terms.file_format or detect(sample))
-    digest = _digest(file, report.file_format, terms.columns)
-    batch = await find_batch(store, digest, terms.scope, terms.reason)
-    if batch is None and not dry_run:
+    report, digest = _examine(file, name, terms)
+    with _rows(file, report, terms) as rows:
+        await _note_earlier(store, report, digest, terms)
         batch = await begin_batch(store, name, digest, actor, terms.scope, terms.reason)
-    if batch is not None:
-        report.batch, report.finished = batch.id, batch.finished
-    if report.finished is not None:
-        return report
-    for chunk in _chunks(_assertions(file, report, terms, watch)):
-        watch.progress(file.tell())
-        outcome = await _take(store, batch, chunk, actor, dry_run=dry_run)
-        report.new += outcome.new
-        report.known += outcome.known
-    if batch is not None and not dry_run:
-        done = await finish_batch(store, batch, rows=report.rows, bad=report.bad)
-        # An import that went on after an interruption counts what it did before, too.
-        report.new, report.known = done.new, done.known
+        report.batch = batch.id
+        if report.finished is not None:
+            return report
+        for chunk in _chunks(_assertions(rows, report, terms, watch)):
+            watch.progress(file.tell())
+            await import_chunk(store, batch, chunk, actor)
+    done = await finish_batch(store, batch, rows=report.rows, bad=report.bad)
+    # Counted at the end, so that an import that went on after an interruption counts what it did before, too.
+    report.new, report.known = done.new, done.known
     return report
 
 
-async def _take(store: Store, batch: Batch | None, chunk: list[Assertion], actor: Actor, *, dry_run: bool) -> Outcome:
-    if dry_run or batch is None:
-        return await preview_chunk(store, chunk)
-    return await import_chunk(store, batch, chunk, actor)
+async def preview_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, watch: Watch) -> Report:
+    """Say what importing the file would do, and change nothing."""
+    report, digest = _examine(file, name, terms)
+    seen: set[int] = set()
+    with _rows(file, report, terms) as rows:
+        await _note_earlier(store, report, digest, terms)
+        if report.finished is not None:
+            return report
+        for chunk in _chunks(_assertions(rows, report, terms, watch)):
+            watch.progress(file.tell())
+            outcome = await preview_chunk(store, [said for said in chunk if _is_first(said, seen)])
+            report.new += outcome.new
+    report.known = report.rows - report.bad - report.new
+    return report
 
 
-def _assertions(file: BinaryIO, report: Report, terms: Terms, watch: Watch) -> Iterator[Assertion]:
+def _examine(file: BinaryIO, name: str, terms: Terms) -> tuple[Report, bytes]:
+    """What the file is, before a row of it is read."""
+    sample = file.read(_SAMPLE)
+    for start, what in _NO_TEXT.items():
+        if sample.startswith(start):
+            raise UsageError(f"this is {what}")
+    file_format = terms.file_format or detect(sample.decode("utf-8", "surrogateescape"), terms.columns)
+    return Report(name, file_format), _digest(file, file_format, terms.columns)
+
+
+async def _note_earlier(store: Store, report: Report, digest: bytes, terms: Terms) -> None:
+    """Note in the report what is known of an earlier import of the same file."""
+    batch = await find_batch(store, digest, terms.scope, terms.reason)
+    if batch is not None:
+        report.batch, report.finished, report.resumed = batch.id, batch.finished, batch.finished is None
+
+
+@contextmanager
+def _rows(file: BinaryIO, report: Report, terms: Terms) -> Iterator[Iterator[Entry | BadRow]]:
     file.seek(0)
     # newline="" leaves line ends inside quotes to the csv module; odd octets are for the address check to name.
-    lines = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
+    text = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
     try:
-        for row in read_rows(lines, report.file_format, terms.columns):
-            report.rows += 1
-            found = _assertion(row, terms) if isinstance(row, Entry) else row
-            if isinstance(found, BadRow):
-                report.bad += 1
-                watch.bad_row(found)
-            else:
-                yield found
+        yield read_rows(bounded(text.readline), report.file_format, terms.columns)
     finally:
-        lines.detach()  # the file is the caller's to close
+        text.detach()  # the file is the caller's to close
+
+
+def _assertions(rows: Iterator[Entry | BadRow], report: Report, terms: Terms, watch: Watch) -> Iterator[Assertion]:
+    for row in rows:
+        report.rows += 1
+        found = _assertion(row, terms) if isinstance(row, Entry) else row
+        if isinstance(found, BadRow):
+            report.bad += 1
+            watch.bad_row(found)
+        else:
+            yield found
 
 
 def _assertion(row: Entry, terms: Terms) -> Assertion | BadRow:
     try:
         subject = subject_named(row.address, terms.ring, terms.foldings)
     except AddressError as error:
-        return BadRow(row.line, "email", str(error))
+        return BadRow(row.line, "email", clipped(str(error)))
     return Assertion(
         subject=subject.key,
         address=subject.text if terms.store_addresses else None,
@@ -132,14 +170,17 @@ def _assertion(row: Entry, terms: Terms) -> Assertion | BadRow:
     )
 
 
+def _is_first(said: Assertion, seen: set[int]) -> bool:
+    """Whether nobody said the same in an earlier row; an import would find that one standing."""
+    mark = hash((said.subject, said.reason))
+    if mark in seen:
+        return False
+    seen.add(mark)
+    return True
+
+
 def _chunks(assertions: Iterator[Assertion]) -> Iterator[list[Assertion]]:
-    chunk: list[Assertion] = []
-    for assertion in assertions:
-        chunk.append(assertion)
-        if len(chunk) == CHUNK_ROWS:
-            yield chunk
-            chunk = []
-    if chunk:
+    while chunk := list(islice(assertions, CHUNK_ROWS)):
         yield chunk
 
 

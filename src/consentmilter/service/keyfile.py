@@ -1,12 +1,15 @@
 """The key file on disk: read at start, written by `init` only. Raises `KeyFileError` with the path and the mend."""
 
-import os
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 from consentmilter import tokens
 from consentmilter.errors import KeyFileError, TokenError
-from consentmilter.keys import SUBJECT_OCTETS, KeyRing
+from consentmilter.keys import SECRET_OCTETS, SUBJECT_OCTETS, KeyRing
+from consentmilter.service.newfile import draft_of, take_draft, write_draft, write_new
+
+Random = Callable[[int], bytes]
 
 _HEAD = """\
 # The secrets of consentmilter. Keep a copy in a safe place: who loses the subject key and stores no addresses
@@ -22,8 +25,10 @@ def read_keys(path: Path) -> KeyRing:
         raise KeyFileError(f"{path}: there is no such file (consentmilter init makes one)") from None
     except PermissionError:
         raise KeyFileError(f"{path}: not readable for this user (it belongs to root, group consentmilter)") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise KeyFileError(f"{path}: this is no key file (octet {error.start} is not ASCII)") from error
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
     try:
         ring = KeyRing.parse(text)
         _self_test(ring)
@@ -32,25 +37,35 @@ def read_keys(path: Path) -> KeyRing:
     return ring
 
 
-def write_keys(path: Path, ring: KeyRing, *, replace: bool = False) -> None:
-    """Write the key file, readable for its owner and group; an existing one is kept unless `replace`."""
-    draft = path.with_name(f".{path.name}.new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+def make_keys(path: Path, random: Random, owner: tuple[int, int] | None = None) -> bool:
+    """Write a key file with new keys, for `owner` (user and group), unless there is one; whether it was written."""
+    ring = KeyRing(1, random(SECRET_OCTETS), 1, {1: random(SECRET_OCTETS)})
+    return write_new(path, _HEAD + ring.render(), owner)
+
+
+def add_token_key(path: Path, random: Random, tell: Callable[[KeyRing], None]) -> KeyRing:
+    """Add a token key that signs from now on, and return the new ring.
+
+    `tell` is to record the ring in the store; that happens first, since a key file with a key that the store does not
+    know would stop the mail. Till then the ring waits in a draft, which the next call finds if this one is cut short:
+    the store would refuse another key of the same number.
+    """
+    ring = read_keys(path)
+    wider = _left_behind(path, ring) or ring.with_token_key(random(SECRET_OCTETS))
+    write_draft(path, _HEAD + wider.render())
+    tell(wider)
+    take_draft(path)
+    return wider
+
+
+def _left_behind(path: Path, ring: KeyRing) -> KeyRing | None:
+    """The ring in the draft of a call that was cut short, if it is this one with a further token key."""
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(_HEAD + ring.render())
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            if path.exists():
-                os.chown(draft, path.stat().st_uid, path.stat().st_gid)
-            draft.replace(path)
-        else:
-            os.link(draft, path)
-    except FileExistsError:
-        raise KeyFileError(f"{path}: stands already and is not overwritten") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        wider = read_keys(draft_of(path))
+        further = ring.with_token_key(wider.token[wider.token_current])
+    except KeyFileError:
+        return None
+    return wider if wider == further else None
 
 
 def _self_test(ring: KeyRing) -> None:

@@ -1,79 +1,145 @@
 """Make what a site needs to begin: configuration, key file, store and journal. Running it again changes nothing.
 
-Raises `UsageError` or `KeyFileError` where something is in the way, and `StoreError` for the databases.
+Whatever a run that was cut short left behind, the next one completes. Raises `UsageError` or `KeyFileError` where
+something is in the way, and `StoreError` for the databases.
 """
 
 import grp
 import os
 import pwd
-from collections.abc import Callable
+import stat
+from enum import StrEnum
 from importlib import resources
 from pathlib import Path
 
 from consentmilter.config import Config
-from consentmilter.errors import UsageError
-from consentmilter.keys import SECRET_OCTETS, KeyRing
-from consentmilter.service.keyfile import read_keys, write_keys
+from consentmilter.errors import KeyFileError
+from consentmilter.keys import KeyRing
+from consentmilter.service import keyfile
+from consentmilter.service.keyfile import Random
+from consentmilter.service.newfile import make_directory, refusals_of, write_new
 from consentmilter.service.places import journal_url
-from consentmilter.store.migrate import migrate, record_keys
-from consentmilter.store.schema import JOURNAL
+from consentmilter.store.migrate import migrate, record_keys, schema_version
+from consentmilter.store.schema import CORE, JOURNAL, Tree
 from consentmilter.store.sqlite.files import database_path
 
 ACCOUNT = "consentmilter"
 """The user and group that the service runs as."""
 
-Random = Callable[[int], bytes]
+STORE_MODE = 0o2770
+"""The mode of the store's directory: readers of a WAL write there too, so it and what is in it are the group's."""
+
+_FILE_MODE = 0o660
+
+_MADE_EMPTY = ("", "-lock", "-turn")
+"""What stands behind a database's name in the names of the files that belong to it: those that begin empty,"""
+
+_COMPANIONS = (*_MADE_EMPTY, "-wal", "-shm")
+"""and all of them."""
 
 
-def make_config(path: Path) -> bool:
-    """Write a configuration to begin with, unless there is one; whether it was written."""
-    if path.exists():
-        return False
-    _make_directory(path.parent, 0o755)
-    path.write_text(resources.files("consentmilter.config").joinpath("starter.yaml").read_text(encoding="utf-8"))
-    path.chmod(0o640)
-    _share(path)
-    return True
+class State(StrEnum):
+    """What became of one thing."""
+
+    MADE = "made"
+    KEPT = "kept"
+    UPGRADED = "upgraded"
 
 
-def make_keys(config: Config, random: Random) -> bool:
-    """Make the key file, unless there is one; whether it was made."""
-    path = config.keys.file
-    if path.exists():
-        return False
-    _make_directory(path.parent, 0o755)
-    write_keys(path, KeyRing(1, random(SECRET_OCTETS), 1, {1: random(SECRET_OCTETS)}))
-    _share(path)
-    return True
+def make_config(path: Path) -> State:
+    """Write a configuration to begin with, unless there is one."""
+    make_directory(path.parent, 0o755)
+    starter = resources.files("consentmilter.config").joinpath("starter.yaml").read_text(encoding="utf-8")
+    made = write_new(path, starter, _share())
+    _give(path, _share())
+    return _made(made)
+
+
+def make_keys(config: Config, random: Random) -> State:
+    """Make the key file, unless there is one; refused where the store was made with one that is missing now."""
+    if not config.keys.file.exists() and _store_has_schema(config):
+        raise KeyFileError(
+            f"{config.keys.file}: there is no such file, but the store was made with one: put that one back "
+            f"(without it, the store can only be begun anew: move {database_path(config.store.url)} away)"
+        )
+    make_directory(config.keys.file.parent, 0o755)
+    made = keyfile.make_keys(config.keys.file, random, _share())
+    _give(config.keys.file, _share())
+    return _made(made)
 
 
 def add_token_key(config: Config, random: Random) -> int:
-    """Add a token key that signs from now on, and tell the store; the number of the key.
-
-    The store learns of it first: a key file with a key that the store does not know would stop the mail.
-    """
-    ring = read_keys(config.keys.file).with_token_key(random(SECRET_OCTETS))
-    record_keys(config.store.url, ring.checks())
-    write_keys(config.keys.file, ring, replace=True)
+    """Add a token key that signs from now on, in the store and the key file; the number of the key."""
+    ring = keyfile.add_token_key(config.keys.file, random, lambda ring: record_keys(config.store.url, ring.checks()))
     return ring.token_current
 
 
-def make_store(config: Config, ring: KeyRing) -> bool:
-    """Make or migrate the store and the journal, and note the keys; whether the store is new."""
-    databases = [database_path(url) for url in (config.store.url, journal_url(config))]
-    for path in databases:
-        _make_store_directory(path.parent)
-    found = migrate(config.store.url)
-    migrate(journal_url(config), JOURNAL)
+def make_store(config: Config, ring: KeyRing) -> State:
+    """Make or migrate the store, and note the keys."""
+    state = _make_database(config.store.url, CORE)
     record_keys(config.store.url, ring.checks())
-    for path in databases:
-        _give_database(path)
-    return found is None
+    _give_database(config.store.url)
+    return state
 
 
-def account_exists() -> bool:
-    """Whether the service's user and group are there."""
-    return _account() is not None
+def make_journal(config: Config) -> State:
+    """Make or migrate the journal."""
+    state = _make_database(journal_url(config), JOURNAL)
+    _give_database(journal_url(config))
+    return state
+
+
+def gives_to_service() -> bool:
+    """Whether what is made is given to the service: its user is there, and root runs this."""
+    return _owner() is not None
+
+
+def _store_has_schema(config: Config) -> bool:
+    return database_path(config.store.url).exists() and schema_version(config.store.url) is not None
+
+
+def _made(made: bool) -> State:
+    return State.MADE if made else State.KEPT
+
+
+def _make_database(url: str, tree: Tree) -> State:
+    make_directory(database_path(url).parent, STORE_MODE, _owner())
+    _open_to_group(url)
+    found = migrate(url, tree)
+    return State.MADE if found is None else State.KEPT if found == tree.version else State.UPGRADED
+
+
+def _open_to_group(url: str) -> None:
+    """Give the mode that they should have to files of which nothing but the name was made yet."""
+    for path in _files(url, _MADE_EMPTY):
+        status = path.stat()
+        ours = os.geteuid() in (0, status.st_uid)
+        if ours and status.st_size == 0 and stat.S_IMODE(status.st_mode) != _FILE_MODE:
+            path.chmod(_FILE_MODE)
+
+
+def _give_database(url: str) -> None:
+    directory = database_path(url).parent
+    if stat.S_IMODE(directory.stat().st_mode) == STORE_MODE:  # else it is no directory of ours
+        _give(directory, _owner())
+    for path in _files(url, _COMPANIONS):
+        _give(path, _owner())
+
+
+def _files(url: str, companions: tuple[str, ...]) -> list[Path]:
+    path = database_path(url)
+    every = (path.with_name(path.name + companion) for companion in companions)
+    return [each for each in every if each.exists()]
+
+
+def _give(path: Path, owner: tuple[int, int] | None) -> None:
+    """Let the service have what is still root's, as after a run before there was an account or one cut short."""
+    if owner is None:
+        return
+    with refusals_of(path):
+        status = path.stat()
+        if status.st_uid == 0 and status.st_gid in (0, owner[1]):
+            os.chown(path, *owner)
 
 
 def _account() -> tuple[int, int] | None:
@@ -83,37 +149,12 @@ def _account() -> tuple[int, int] | None:
         return None
 
 
-def _make_directory(path: Path, mode: int) -> None:
-    if path.is_dir():
-        return
-    try:
-        path.mkdir(mode=mode)
-    except FileNotFoundError:
-        raise UsageError(f"{path}: the directory above it is missing") from None
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
+def _owner() -> tuple[int, int] | None:
+    """To whom the store goes: the service, where root sets it up."""
+    return _account() if os.geteuid() == 0 else None
 
 
-def _make_store_directory(path: Path) -> None:
-    if path.is_dir():
-        return
-    # Readers of a WAL write there too, so the directory is the group's, and so is what is made in it.
-    _make_directory(path, 0o770)
-    path.chmod(0o2770)
-    account = _account()
-    if os.geteuid() == 0 and account:
-        os.chown(path, *account)
-
-
-def _give_database(path: Path) -> None:
-    account = _account()
-    if os.geteuid() == 0 and account:
-        for each in path.parent.glob(f"{path.name}*"):
-            os.chown(each, *account)
-
-
-def _share(path: Path) -> None:
-    """Let the service's group read the file, which stays root's."""
-    account = _account()
-    if os.geteuid() == 0 and account:
-        os.chown(path, 0, account[1])
+def _share() -> tuple[int, int] | None:
+    """To whom configuration and keys go: they stay root's, and the service's group reads them."""
+    owner = _owner()
+    return (0, owner[1]) if owner else None

@@ -1,4 +1,4 @@
-"""Making and migrating a database, and recording its keys: what `init` and `store migrate` do, and nothing else does.
+"""Making and migrating a database, and recording its keys: what `init` does, and nothing else.
 
 All of it runs under the writers' lock, and each call in one transaction: a process killed in the middle leaves what was
 there before. Raises StoreSetupError for a database that this program cannot migrate, StoreBusyError without the lock.

@@ -16,8 +16,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
@@ -30,12 +29,13 @@ from consentmilter.store.journal import JournalRow, read_journal
 from consentmilter.store.writer import Store
 from consentmilter.subjects import subject_named
 from lab.errors import LabError
+from lab.part import Part
 from lab.process import Process, wait_for
 
 PROGRAM = Path(sys.executable).with_name("consentmilter")
 
 
-class Milter:
+class Milter(Part):
     """The service with its workers, its store and its journal, all below `directory`.
 
     `config` is laid over a configuration whose paths lie there. `command` serves in place of `consentmilter run`; the
@@ -59,17 +59,6 @@ class Milter:
         self.process = Process(serve, name="consentmilter", environment=environment)
         self._told = 0
         self.configure(config or {})
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     def start(self) -> None:
         self.run("init")

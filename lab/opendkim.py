@@ -8,12 +8,11 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import dkim
 
 from lab.errors import LabError
+from lab.part import Part
 from lab.ports import serves
 from lab.process import Process
 
@@ -26,7 +25,7 @@ class DkimResult:
     signed_headers: list[str]
 
 
-class OpenDkim:
+class OpenDkim(Part):
     """A signing milter in a directory that Postfix's user can enter (see `lab.directory`)."""
 
     def __init__(self, directory: Path, *, domain: str = "test.example", selector: str = "lab") -> None:
@@ -36,17 +35,6 @@ class OpenDkim:
         self._path = directory / "opendkim.sock"
         self._record = b""
         self.process = Process(["opendkim", "-f", "-x", directory / "opendkim.conf"])
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     @property
     def socket(self) -> str:

@@ -15,10 +15,9 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from lab.errors import LabError
+from lab.part import Part
 from lab.ports import free_port
 from lab.postfix_files import PostfixFiles, Service, unreachable
 from lab.process import Process, command_name, wait_for
@@ -69,7 +68,7 @@ def cannot_run() -> str | None:
     return None
 
 
-class Postfix:
+class Postfix(Part):
     """A whole Postfix of one's own, below `directory` (see `lab.directory`: its daemons must be able to enter).
 
     `services` are its SMTP listeners (by default one, "smtp"), `main` its settings over `DEFAULTS`, `master` further
@@ -95,17 +94,6 @@ class Postfix:
         self._users = users
         self._sasl: SaslServer | None = None
         self._master: Process | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     def start(self, timeout: float = 15.0) -> None:
         """Start it and wait until every listener greets."""

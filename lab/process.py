@@ -14,10 +14,10 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
-from types import TracebackType
-from typing import IO, Self, TypeVar
+from typing import IO, TypeVar
 
 from lab.errors import LabError
+from lab.part import Part
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def _read(path: Path) -> bytes:
         return b""
 
 
-class Process:
+class Process(Part):
     """One program with its output captured, started in its own session; it can be started again after a stop."""
 
     def __init__(
@@ -80,13 +80,6 @@ class Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._capture: IO[bytes] | None = None
         self._past_output = ""
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     def start(self) -> None:
         if self._child is not None:

@@ -11,24 +11,17 @@ import os
 import socketserver
 import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
+
+from lab.part import Part
 
 
-class SaslServer:
+class SaslServer(Part):
     """Says yes to the given user and password pairs."""
 
     def __init__(self, users: Mapping[str, str]) -> None:
         self._server = _Server(("127.0.0.1", 0), _Conversation)
         self._server.users = dict(users)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     @property
     def settings(self) -> dict[str, str]:

@@ -10,18 +10,17 @@ import socket
 import threading
 from concurrent.futures import Future
 from functools import partial
-from types import TracebackType
-from typing import Self
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from lab.delivered import Delivered
 from lab.errors import LabError
+from lab.part import Part
 
 LARGEST = 64 * 1024 * 1024
 
 
-class Sink:
+class Sink(Part):
     """An SMTP server that accepts and remembers."""
 
     def __init__(self) -> None:
@@ -33,13 +32,6 @@ class Sink:
         self._loop: Future[asyncio.AbstractEventLoop] = Future()
         self._leave = asyncio.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="sink", daemon=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
 
     def start(self) -> None:
         self._thread.start()

@@ -7,6 +7,12 @@ import pytest
 from tests.cli.installation import Installation
 
 
+@pytest.fixture(autouse=True)
+def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands are run by alice, through sudo, whoever runs the tests."""
+    monkeypatch.setenv("SUDO_USER", "alice")
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> Installation:
     """A site that has its configuration and nothing else."""

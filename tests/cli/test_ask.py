@@ -138,7 +138,7 @@ def test_explain_tells_everything(site: Installation) -> None:
         "",
         "suppressions:",
         f"  a@m.x.example: unsubscribe in * since 2026-02-01 by import {batch}, asserted again",
-        "  .x.example: manual in acme since TODAY by cli:root, until 2999-01-01 23:59 UTC",
+        "  .x.example: manual in acme since TODAY by cli:alice, until 2999-01-01 23:59 UTC",
         "",
     ]
     assert lines[6:11] == [
@@ -149,14 +149,14 @@ def test_explain_tells_everything(site: Installation) -> None:
         "  acme.security: accept (unsubscribe in * since 2026-02-01), bypassed: security-patch is exempt",
     ]
     assert lines[11:13] == ["", "imports:"]
-    assert lines[13].startswith(f"  {batch}: {listed} by root on TODAY ")
+    assert lines[13].startswith(f"  {batch}: {listed} by alice on TODAY ")
     assert [line.split(" UTC ", 1)[-1] for line in lines[14:]] == [
         "",
         "ledger:",
-        "repeat a@m.x.example: unsubscribe in * by cli:root: phone\\x07call",
-        "add .x.example: manual in acme by cli:root",
-        "add a@m.x.example: legal in bulk by cli:root",
-        "lift a@m.x.example: legal in bulk by cli:root: a mistake",
+        "repeat a@m.x.example: unsubscribe in * by cli:alice: phone\\x07call",
+        "add .x.example: manual in acme by cli:alice",
+        "add a@m.x.example: legal in bulk by cli:alice",
+        "lift a@m.x.example: legal in bulk by cli:alice: a mistake",
     ]
 
 
@@ -199,7 +199,7 @@ def test_a_file_name_that_is_no_text_can_be_shown(site: Installation) -> None:
     """In text and in JSON, on a terminal of any encoding."""
     site.run("import", "-", given=b"a@x.example\n")
     site.alter("UPDATE import_batch SET file = 'caf\u00e9' || char(27) || '[2J'")
-    assert "caf\u00e9\\x1b[2J by root" in site.run("explain", "a@x.example").out
+    assert "caf\u00e9\\x1b[2J by alice" in site.run("explain", "a@x.example").out
     assert site.run("explain", "a@x.example", "--json").json["imports"][0]["file"] == "caf\u00e9\x1b[2J"
 
 

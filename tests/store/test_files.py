@@ -37,6 +37,7 @@ def test_a_url_names_a_file(url: str, path: str) -> None:
         ("sqlite://x.db", "names no file"),
         ("/var/lib/x.db", "is no URL"),
         ("", "is no URL"),
+        ("postgresql://user:secret@host:port/list", "is no URL"),
     ],
 )
 def test_a_url_that_names_no_sqlite_file_is_refused(url: str, told: str) -> None:

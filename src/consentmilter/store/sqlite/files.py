@@ -29,8 +29,9 @@ def database_path(url: str) -> Path:
     """The file that a store URL names."""
     try:
         parsed = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise StoreSetupError(f"the store's URL {url!r} is no URL; use sqlite:////absolute/path") from error
+    except (sa.exc.ArgumentError, ValueError):
+        # Neither the URL nor its parser's complaint is quoted: there may be a password in it.
+        raise StoreSetupError("the store's URL is no URL; use sqlite:////absolute/path") from None
     shown = parsed.render_as_string(hide_password=True)
     if parsed.drivername != "sqlite":
         raise StoreSetupError(f"{shown}: {parsed.drivername!r} stores are not supported; use sqlite:////absolute/path")

@@ -92,16 +92,17 @@ def test_reloads_and_replacements_under_traffic_cost_no_session(start_own: Start
 
 
 def test_a_worker_killed_in_mid_session_loses_and_doubles_nothing(start_own: Start) -> None:
-    """Every message is exactly one of delivered, refused, deferred; the killed worker is replaced."""
+    """Every message is exactly one of delivered, refused, deferred; the killed workers are replaced."""
     system = start_own()
     outcome: dict[str, int] = {}
-    for round_ in range(3):
+    for round_ in range(2):
         with system.client(login="newsletter") as smtp:
             for number in range(3):
                 person = f"person{round_}-{number}@example.org"
                 if number == 1:
-                    workers = system.workers()
-                    os.kill(workers[round_ % len(workers)], signal.SIGKILL)
+                    # All of them: which one serves this session is the kernel's choice.
+                    for worker in system.workers():
+                        os.kill(worker, signal.SIGKILL)
                 outcome[person] = _send_as_client(smtp, person)
         wait_for(lambda: len(system.workers()) == 2, "two workers again", timeout=30)
         system.milter.wait_until(lambda: _all_ready(system), "both are ready", timeout=30)

@@ -1,5 +1,6 @@
 """Sites to run commands on."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from tests.cli.installation import Installation
 
 
-@pytest.fixture(autouse=True)
-def _alice(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _alice() -> Iterator[None]:
     """Commands are run by alice, through sudo, whoever runs the tests."""
-    monkeypatch.setenv("SUDO_USER", "alice")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUDO_USER", "alice")
+        yield
 
 
 @pytest.fixture

@@ -122,7 +122,8 @@ class Milter(Part):
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The events of that name that it has logged so far."""
-        lines = [line for line in self.log().splitlines() if line.startswith("{")]
+        whole, _, _ = self.log().rpartition("\n")  # the last line may be being written
+        lines = [line for line in whole.splitlines() if line.startswith("{")]
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     def decisions(self, count: int = 1) -> list[dict[str, Any]]:

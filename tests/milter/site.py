@@ -5,25 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.milter import Milter
+from tests.acme import SITE
 from tests.milter.offer import OfferingMta
 
-CONFIG: dict[str, Any] = {
-    "mode": "enforce",
-    "milter": {"workers": 1},
-    "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"},
-    "organisations": {"acme": {"title": "Acme Ltd"}},
-    "streams": {
-        "acme.newsletter": {"title": "Weekly newsletter"},
-        "acme.security": {"category": "security-patch", "title": "Security patches"},
-    },
-    "classify": [
-        {"header": {"X-Consent-Stream": "acme.security"}, "allow": {"login": "release-bot"}, "stream": "acme.security"},
-        {"login": "newsletter", "stream": "acme.newsletter"},
-        {"header": {"X-Consent-Stream": "acme.newsletter"}, "stream": "acme.newsletter"},
-    ],
-}
-"""`newsletter` is known by its login, everybody's newsletters by their header too. One worker, so that it is known
-which process serves."""
+CONFIG: dict[str, Any] = {**SITE, "milter": {"workers": 1}}
+"""One worker, so that it is known which process serves."""
 
 SENDER = "<news@acme.example>"
 NEWSLETTER = ("X-Consent-Stream", "acme.newsletter")

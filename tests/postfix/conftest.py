@@ -10,27 +10,12 @@ from lab.directory import public_directory
 from lab.opendkim import OpenDkim
 from lab.postfix import cannot_run
 from lab.system import System
+from tests.acme import SITE
 
-NEWS = "acme.newsletter"
-
-CONFIG: dict[str, Any] = {
-    "mode": "enforce",
-    "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"},
-    "organisations": {"acme": {"title": "Acme Ltd"}},
-    "streams": {
-        "acme.newsletter": {"title": "Weekly newsletter"},
-        "acme.security": {"category": "security-patch", "title": "Security patches"},
-    },
-    "classify": [
-        {"header": {"X-Consent-Stream": "acme.security"}, "allow": {"login": "release-bot"}, "stream": "acme.security"},
-        {"login": "newsletter", "stream": "acme.newsletter"},
-        {"header": {"X-Consent-Stream": "acme.newsletter"}, "stream": "acme.newsletter"},
-    ],
-}
-"""The site of the tests: `newsletter` is known by its login, everybody's newsletters by their header too."""
+CONFIG = SITE
 
 ERROR_LIMITS = {"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "2000", "smtpd_error_sleep_time": "0"}
-"""The limits that deploy/postfix ships: every refused recipient counts as an error of the client."""
+"""Limits raised as deploy/postfix raises them: every refused recipient counts as an error of the client."""
 
 NEWSLETTER = {"X-Consent-Stream": "acme.newsletter"}
 SECURITY = {"X-Consent-Stream": "acme.security"}

@@ -56,8 +56,9 @@ class Screening:
     def rcpt(self, raw: str, resolved: str | None = None) -> Reply | None:
         """The answer to one RCPT: a refusal, or None to let the recipient in.
 
-        `resolved` is the address that Postfix reads out of `raw` ({rcpt_addr}), where it says so. It alone tells who
-        gets the mail: Postfix follows comments, percent and bang paths, and delivers `a(b)@c` and `c!a` to `a@c`.
+        `resolved` is the address that Postfix reads out of `raw` ({rcpt_addr}), where it says so: it follows comments,
+        percent and bang paths, and delivers `a(b)@c` and `c!a` to `a@c`. Where the two differ, whoever either names
+        counts.
         """
         if not self.outbound:
             return None

@@ -9,7 +9,7 @@ import pytest
 from lab.client import Client, message
 from lab.errors import LabError
 from lab.postfix import Postfix, Service, cannot_run
-from lab.process import session_members
+from lab.process import session_members, wait_for
 from lab.sink import Sink
 
 pytestmark = pytest.mark.skipif(cannot_run() is not None, reason=str(cannot_run()))
@@ -149,7 +149,7 @@ def test_mail_that_the_sink_defers_or_refuses_waits_or_bounces(postfix: Postfix,
     postfix.wait_log(r"to=<slow@example.org>.*status=deferred")
     (entry,) = postfix.queue()
     assert entry.recipients == ("slow@example.org",)
-    assert "Mailbox full" in entry.delays[0]
+    wait_for(lambda: "Mailbox full" in postfix.queue()[0].delays[0], "the queue says why, once it is written down")
     with pytest.raises(LabError, match="an empty queue"):
         postfix.wait_empty(timeout=0.1)
 

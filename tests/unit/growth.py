@@ -1,14 +1,15 @@
 """Measure how the time of a function grows with its input."""
 
+import gc
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 Input = TypeVar("Input")
 
-FACTOR = 8
-LIMIT = 24
-"""How much longer 8 times the input may take: linear growth takes 8 times as long, quadratic 64."""
+FACTOR = 16
+LIMIT = 80
+"""How much longer 16 times the input may take: linear growth takes 16 times as long, quadratic 256."""
 
 FLOOR = 0.002
 """Seconds below which a measurement says nothing."""
@@ -20,9 +21,10 @@ RUNS = TRIES * BEST_OF
 
 
 def grows_linearly(function: Callable[[Input], object], make: Callable[[int], Input], size: int) -> bool:
-    """Whether 8 times the input takes not much more than 8 times as long.
+    """Whether 16 times the input takes not much more than 16 times as long.
 
-    Counted is the processor's time in this thread, the best of several runs, so that a busy machine changes nothing.
+    Counted is the processor's time in this thread, the best of several runs, so that a busy machine changes nothing;
+    without the collector of garbage, whose time grows with all that the process holds.
     """
     small, large = make(size), make(FACTOR * size)
     return any(_best(function, large) <= max(FLOOR, LIMIT * _best(function, small)) for _ in range(TRIES))
@@ -30,8 +32,13 @@ def grows_linearly(function: Callable[[Input], object], make: Callable[[int], In
 
 def _best(function: Callable[[Input], object], given: Input) -> float:
     times = []
-    for _ in range(BEST_OF):
-        start = time.thread_time()
-        function(given)
-        times.append(time.thread_time() - start)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(BEST_OF):
+            start = time.thread_time()
+            function(given)
+            times.append(time.thread_time() - start)
+    finally:
+        gc.enable()
     return min(times)

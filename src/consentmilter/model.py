@@ -93,6 +93,17 @@ class Assertion:
     evidence: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HashAssertion:
+    """A statement about whoever's address has this digest: 16 octets are MD5, 20 SHA-1, 32 SHA-256."""
+
+    digest: bytes
+    scope: str
+    reason: Reason
+    at: datetime | None = None
+    expires: datetime | None = None
+
+
 def covers(scope: str, stream: str) -> bool:
     """Whether a suppression in `scope` holds for `stream`: the same, a parent of it, or everything."""
     return scope in (ALL, stream) or stream.startswith(f"{scope}.")

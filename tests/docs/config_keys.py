@@ -6,7 +6,8 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from consentmilter.config.schema import Config, Section
+from consentmilter.config.schema import Config
+from consentmilter.config.section import Section
 
 STREAM = "acme.newsletter"
 

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 
 from consentmilter.addresses import suppressible_domain
 from consentmilter.config.compile import compile_categories
-from consentmilter.config.schema import Config, RightConfig, RuleConfig, Section
-from consentmilter.config.source import KeyPath
+from consentmilter.config.schema import Config, RightConfig, RuleConfig
+from consentmilter.config.section import Section
+from consentmilter.config.ways_back import Fault, address_faults
 from consentmilter.errors import AddressError
 from consentmilter.model import Mode
 from consentmilter.policy.categories import BUILT_IN, MARKETING
 from consentmilter.policy.site import BULK, UNCLASSIFIED
 from consentmilter.tokens import stream_hash
-
-Fault = tuple[KeyPath, str]
 
 
 def find_faults(config: Config) -> list[Fault]:
@@ -27,6 +26,7 @@ def find_faults(config: Config) -> list[Fault]:
         *_rule_faults(config),
         *_loop_faults(config),
         *_address_faults(config),
+        *address_faults(config),
     ]
 
 
@@ -39,6 +39,12 @@ def find_warnings(config: Config) -> list[str]:
         warnings.append("unsubscribe.url is not set: no one-click header can be added (RFC 8058)")
     if not config.unsubscribe.mailto:
         warnings.append("unsubscribe.mailto is not set: messages to several recipients get no List-Unsubscribe")
+    if config.web.listen is None and config.unsubscribe.url:
+        warnings.append("web.listen is not set: the links need the web role, here or elsewhere")
+    if config.intake.socket is None and config.unsubscribe.mailto:
+        warnings.append("intake.socket is not set: the unsubscribe mails need the intake role, here or elsewhere")
+    if config.intake.socket and not config.intake.authserv_ids:
+        warnings.append("intake.authserv_ids is not set: mail without a token is never trusted, but asked back")
     used = {rule.stream for rule in config.classify}
     warnings += [
         f"streams: no rule leads to {name}" for name in sorted(set(config.streams) - used - {BULK, UNCLASSIFIED})

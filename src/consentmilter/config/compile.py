@@ -11,7 +11,7 @@ from consentmilter.globs import Glob
 from consentmilter.model import Mode, Verdict
 from consentmilter.policy.categories import BUILT_IN, OPT_OUTS, Category
 from consentmilter.policy.rules import Right, Rule
-from consentmilter.policy.site import BULK, UNCLASSIFIED, Loop, Outbound, Site, Stream
+from consentmilter.policy.site import BULK, UNCLASSIFIED, Loop, Organisation, Outbound, Site, Stream
 
 _BUILT_IN_STREAMS = {
     BULK: StreamConfig(title="Bulk mail"),
@@ -28,7 +28,10 @@ def compile_site(config: Config) -> Site:
     return Site(
         streams=streams,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(config.classify, 1)),
-        organisations={name: part.title for name, part in config.organisations.items()},
+        organisations={
+            name: Organisation(name, part.title, part.address, tuple(part.privacy))
+            for name, part in config.organisations.items()
+        },
         outbound=Outbound(_globs(config.outbound.listeners) + first, tuple(config.outbound.clients)),
         loop=Loop(first, config.loop.second),
         bulk_rule=config.bulk,
@@ -93,6 +96,9 @@ def _stream(name: str, part: StreamConfig, config: Config, categories: dict[str,
         unsubscribe_url=own.url or config.unsubscribe.url,
         unsubscribe_mailto=own.mailto or config.unsubscribe.mailto,
         help_url=part.help_url or config.reply.help_url,
+        description=part.description,
+        verp=part.verp,
+        bounce=own.bounce or config.unsubscribe.bounce,
     )
 
 

@@ -7,10 +7,15 @@ tests.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from consentmilter.config.roles import ApiConfig, IntakeConfig, WebConfig
+from consentmilter.config.section import Section
 from consentmilter.config.types import (
+    Addresses,
+    Description,
     Duration,
+    EmailAddress,
     FieldName,
     FieldNames,
     FileMode,
@@ -29,12 +34,6 @@ from consentmilter.model import Basis, Mode, Reason
 from consentmilter.policy.site import Existing, FalseClaim, Mixed, MultiRecipient, Unclassified
 
 Action = Literal["reject", "tag", "remove", "hold", "defer"]
-
-
-class Section(BaseModel):
-    """A mapping of the file; keys that it does not know are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class StoreConfig(Section):
@@ -62,6 +61,8 @@ class MilterConfig(Section):
     """How long a look-up may take before mail is deferred."""
     drain: Annotated[Duration, Field(gt=0, le=3600)] = 300.0
     """How long a worker that is to leave waits for its open sessions."""
+    self_check: EmailAddress | None = None
+    """Where a copy of one message a stream and hour goes, for the intake to look at its DKIM signature."""
 
 
 class UnsubscribeConfig(Section):
@@ -69,6 +70,8 @@ class UnsubscribeConfig(Section):
     """The web address under which unsubscribe links live; /u/TOKEN is added to it."""
     mailto: Mailto | None = None
     """The address that takes unsubscribe mails; +TOKEN is added to its local part."""
+    bounce: Mailto | None = None
+    """The address that takes bounces of streams with verp; +TOKEN is added to its local part."""
 
 
 class ReplyConfig(Section):
@@ -79,6 +82,8 @@ class ReplyConfig(Section):
 class PrivacyConfig(Section):
     store_addresses: bool = True
     """Whether addresses are stored beside their keys; without them the list cannot be shown, moved or re-keyed."""
+    mail: Addresses = []
+    """Addresses whose mail asks for everything on this system to stop."""
 
 
 class LogConfig(Section):
@@ -131,6 +136,8 @@ class OrganisationConfig(Section):
     """Its postal address."""
     unsubscribe: UnsubscribeConfig = UnsubscribeConfig()
     """Its own unsubscribe addresses, in place of the site's."""
+    privacy: Addresses = []
+    """Addresses whose mail asks for everything of this organisation to stop."""
 
 
 class StreamConfig(Section):
@@ -138,6 +145,8 @@ class StreamConfig(Section):
     """Its category."""
     title: Title | None = None
     """What a person would call it."""
+    description: Description | None = None
+    """What it brings and how often, for the page on which people choose."""
     mode: Mode | None = None
     """observe or enforce, in place of the site's mode."""
     action: Action | None = None
@@ -152,6 +161,8 @@ class StreamConfig(Section):
     """Whether its mail gets a List-Unsubscribe; true adds it in observe mode as well."""
     list_id: ListId | None = None
     """A List-Id for messages that have none."""
+    verp: bool = False
+    """Whether bounces come to unsubscribe.bounce, so that dead mailboxes are found."""
     help_url: HelpUrl | None = None
     """A page for its senders, in place of the site's."""
 
@@ -201,6 +212,12 @@ class Config(Section):
     """Where unsubscribe links and mails go."""
     reply: ReplyConfig = ReplyConfig()
     """What refusals say."""
+    web: WebConfig = WebConfig()
+    """The pages behind unsubscribe links."""
+    api: ApiConfig = ApiConfig()
+    """The HTTP API for other systems."""
+    intake: IntakeConfig = IntakeConfig()
+    """The mail that comes back."""
     privacy: PrivacyConfig = PrivacyConfig()
     """What is kept of people."""
     log: LogConfig = LogConfig()

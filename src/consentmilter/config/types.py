@@ -124,6 +124,53 @@ def _socket(text: str) -> str:
     raise ValueError(f"{text!r} is no socket (write unix:/path, inet:127.0.0.1:PORT or inet6:[::1]:PORT)")
 
 
+def _unix_socket(text: str) -> str:
+    if not re.fullmatch(r"unix:/.+", text):
+        raise ValueError(f"{text!r} is no unix socket (write unix:/path)")
+    return text
+
+
+def _host_port(text: str) -> str:
+    match = re.fullmatch(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:.]+\]):(\d{1,5})", text)
+    if not match or not 0 < int(match[1]) < 65536:
+        raise ValueError(f"{text!r} is no address and port (write 127.0.0.1:8025)")
+    return text
+
+
+def _listen(text: str) -> str:
+    return _unix_socket(text) if text.startswith("unix:") else _host_port(text)
+
+
+def _email(text: str) -> str:
+    try:
+        return str(mailable(text))
+    except AddressError as error:
+        raise ValueError(str(error)) from None
+
+
+def _colour(text: str) -> str:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError(f"{text!r} is no colour (write '#1a5fb4', in quotes)")
+    return text.lower()
+
+
+def _sha256(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
+        raise ValueError("no SHA-256 digest: 64 hexadecimal digits (printf %s TOKEN | sha256sum)")
+    return text.lower()
+
+
+def _description(text: str) -> str:
+    if _CONTROLS.search(text) or not 0 < len(text.strip()) <= 300:
+        raise ValueError("a description has 1 to 300 characters on one line")
+    return text.strip()
+
+
+def networks(*texts: str) -> list[IPv4Network | IPv6Network]:
+    """Networks as a default value."""
+    return [ip_network(text) for text in texts]
+
+
 def _plain_networks(networks: Iterable[Any]) -> list[str]:
     return [str(network) for network in networks]
 
@@ -147,3 +194,11 @@ ListId = Annotated[str, AfterValidator(_list_id)]
 FieldName = Annotated[str, AfterValidator(_field_name)]
 FieldNames = Annotated[list[FieldName], BeforeValidator(_listed)]
 Socket = Annotated[str, AfterValidator(_socket)]
+UnixSocket = Annotated[str, AfterValidator(_unix_socket)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
+Listen = Annotated[str, AfterValidator(_listen)]
+EmailAddress = Annotated[str, AfterValidator(_email)]
+Addresses = Annotated[list[EmailAddress], BeforeValidator(_listed)]
+Colour = Annotated[str, AfterValidator(_colour)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
+Description = Annotated[str, AfterValidator(_description)]

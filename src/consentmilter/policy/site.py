@@ -77,10 +77,23 @@ class Stream:
     unsubscribe_url: str | None = None
     unsubscribe_mailto: str | None = None
     help_url: str | None = None
+    description: str | None = None
+    verp: bool = False
+    bounce: str | None = None
 
     @property
     def enforced(self) -> bool:
         return self.mode is Mode.ENFORCE
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """Who mails; `privacy` are the addresses whose mail speaks of everything that it sends."""
+
+    name: str
+    title: str
+    address: str | None = None
+    privacy: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +126,7 @@ class Site:
 
     streams: Mapping[str, Stream]
     rules: tuple[Rule, ...] = ()
-    organisations: Mapping[str, str] = field(default_factory=dict)
+    organisations: Mapping[str, Organisation] = field(default_factory=dict)
     outbound: Outbound = Outbound()
     loop: Loop = Loop()
     bulk_rule: bool = True
@@ -133,7 +146,7 @@ class Site:
             return "all marketing mail"
         if scope in self.streams:
             return f'"{self.streams[scope].title}"'
-        return f"all mail of {self.organisations[scope]}" if scope in self.organisations else f'"{scope}"'
+        return f"all mail of {self.organisations[scope].title}" if scope in self.organisations else f'"{scope}"'
 
     def scopes(self) -> set[str]:
         """Every scope that a suppression can be made for: the streams, their parents, and everything."""

@@ -43,6 +43,23 @@ staged_suppression = sa.Table(
 )
 """Where an import's rows lie until they go into `suppression` in one statement; part of no tree."""
 
+hash_suppression = sa.Table(
+    "hash_suppression",
+    CORE_METADATA,
+    sa.Column("digest", sa.LargeBinary, primary_key=True),
+    sa.Column("scope", Printable, primary_key=True),
+    sa.Column("reason", sa.Text, primary_key=True),
+    sa.Column("list", Printable, nullable=False),
+    sa.Column("origin", Printable, nullable=False),
+    sa.Column("batch", sa.Text),
+    sa.Column("asserted_again", sa.Boolean, nullable=False),
+    sa.Column("created", sa.BigInteger, nullable=False),
+    sa.Column("expires", sa.BigInteger),
+    sa.CheckConstraint("length(digest) IN (16, 20, 32)", name="hash_suppression_digest_octets"),
+    sqlite_with_rowid=False,
+)
+"""Partners' lists, which hold digests in place of addresses: MD5, SHA-1 or SHA-256, told apart by their length."""
+
 import_batch = sa.Table(
     "import_batch",
     CORE_METADATA,
@@ -58,6 +75,8 @@ import_batch = sa.Table(
     sa.Column("new", sa.BigInteger, nullable=False),
     sa.Column("known", sa.BigInteger, nullable=False),
     sa.Column("bad", sa.BigInteger, nullable=False),
+    sa.Column("skipped", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("undone", sa.BigInteger),
     sa.Index("import_batch_digest", "digest"),
 )
 
@@ -88,6 +107,60 @@ ledger_evidence = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
 )
+
+stream_name = sa.Table(
+    "stream_name",
+    CORE_METADATA,
+    sa.Column("hash", sa.LargeBinary(4), primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("first_seen", sa.BigInteger, nullable=False),
+)
+"""Every stream that there ever was, by what stands for it in a token: a link outlives its stream."""
+
+review = sa.Table(
+    "review",
+    CORE_METADATA,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("scope", Printable, nullable=False),
+    sa.Column("subject", sa.LargeBinary(16), nullable=False),
+    sa.Column("address", Printable),
+    sa.Column("words", Printable),
+    sa.Column("closed", sa.BigInteger),
+    sa.Column("decision", sa.Text),
+    sa.Index("review_subject", "subject"),
+)
+"""Mail from people that no rule understands, until somebody has read it."""
+
+confirmation = sa.Table(
+    "confirmation",
+    CORE_METADATA,
+    sa.Column("subject", sa.LargeBinary(16), primary_key=True),
+    sa.Column("scope", Printable, primary_key=True),
+    sa.Column("sent", sa.BigInteger, nullable=False),
+)
+"""When a person was last sent a mail that asks whether the request was theirs."""
+
+soft_bounce = sa.Table(
+    "soft_bounce",
+    CORE_METADATA,
+    sa.Column("subject", sa.LargeBinary(16), primary_key=True),
+    sa.Column("scope", Printable, primary_key=True),
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+"""Failures that may pass, by the day (counted from 1970-01-01)."""
+
+dkim_check = sa.Table(
+    "dkim_check",
+    CORE_METADATA,
+    sa.Column("stream", Printable, primary_key=True),
+    sa.Column("checked", sa.BigInteger, nullable=False),
+    sa.Column("covered", sa.Boolean, nullable=False),
+    sa.Column("detail", Printable, nullable=False),
+)
+"""Whether the signature of what last left the system covered both list fields (RFC 8058 section 4)."""
 
 key_check = sa.Table(
     "key_check",
@@ -142,5 +215,5 @@ class Tree:
     version: str
 
 
-CORE = Tree("core", CORE_METADATA, version_table="schema_version", version="0001")
+CORE = Tree("core", CORE_METADATA, version_table="schema_version", version="0002")
 JOURNAL = Tree("journal", JOURNAL_METADATA, version_table="journal_version", version="0001")

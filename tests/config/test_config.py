@@ -20,6 +20,7 @@ from consentmilter.policy.site import (
     FalseClaim,
     Mixed,
     MultiRecipient,
+    Organisation,
     Site,
     Stream,
     Unclassified,
@@ -35,10 +36,18 @@ mode: enforce
 store: {url: "sqlite:////srv/list.db", journal: "sqlite:////srv/journal.db"}
 keys: {file: /srv/keys.yaml}
 milter:
-  {socket: "inet:127.0.0.1:8891", socket_mode: "0600", socket_group: null, workers: 4, deadline: 500ms, drain: 1h}
-unsubscribe: {url: "https://u.example.com/", mailto: Unsubscribe@Example.com}
+  {socket: "inet:127.0.0.1:8891", socket_mode: "0600", socket_group: null, workers: 4, deadline: 500ms, drain: 1h,
+   self_check: check@example.com}
+unsubscribe: {url: "https://u.example.com/", mailto: Unsubscribe@Example.com, bounce: bounce@example.com}
+web: {listen: "127.0.0.1:8025", trusted_proxies: 10.1.0.5, pages_per_minute: 60, logo: /srv/logo.svg, accent: "#FF0000",
+  footer: A line, languages: [de, en]}
+api: {listen: "unix:/run/api.sock", tokens: {shop: {
+  sha256: "abababababababababababababababababababababababababababababababab",
+  organisations: acme, verbs: [add, check]}}}
+intake: {socket: "unix:/run/intake.sock", socket_mode: "0600", socket_group: null, authserv_ids: mx.example.com,
+  submit: "[::1]:587", sender: No-Reply@Example.com, soft_bounces: 3, soft_bounce_window: 7d, max_size: 1000000}
 reply: {help_url: "https://help.example.com/why?x=1"}
-privacy: {store_addresses: false}
+privacy: {store_addresses: false, mail: [privacy@example.com]}
 log: {format: json, level: debug, addresses: true}
 outbound: {listeners: submission, clients: [10.1.0.0/16, "2001:db8::/32", 192.0.2.1]}
 loop: {first: [before], second: behind}
@@ -47,12 +56,15 @@ categories:
   marketing: {action: tag}
   own: {basis: contract, exempt: true, bypasses: [legal, manual], action: hold, unsubscribe_header: true}
 organisations:
-  acme: {title: Acme Ltd, address: "1 Road, Town", unsubscribe: {url: "https://u.acme.example"}}
+  acme: {title: Acme Ltd, address: "1 Road, Town", unsubscribe: {url: "https://u.acme.example"},
+    privacy: privacy@acme.example}
 streams:
   acme: {}
   acme.newsletter:
     category: marketing
     title: Weekly newsletter
+    description: Every week.
+    verp: true
     mode: observe
     action: remove
     mixed: reject
@@ -161,10 +173,32 @@ def test_every_default_is_as_documented() -> None:
             "workers": 2,
             "deadline": 2.0,
             "drain": 300.0,
+            "self_check": None,
         },
-        "unsubscribe": {"url": None, "mailto": None},
+        "unsubscribe": {"url": None, "mailto": None, "bounce": None},
         "reply": {"help_url": None},
-        "privacy": {"store_addresses": True},
+        "web": {
+            "listen": None,
+            "trusted_proxies": ["127.0.0.0/8", "::1/128"],
+            "pages_per_minute": 120,
+            "logo": None,
+            "accent": "#1a5fb4",
+            "footer": None,
+            "languages": ["en", "de", "fr", "es", "ro", "nl", "ar"],
+        },
+        "api": {"listen": None, "tokens": {}},
+        "intake": {
+            "socket": None,
+            "socket_mode": "0660",
+            "socket_group": "postfix",
+            "authserv_ids": [],
+            "submit": "127.0.0.1:25",
+            "sender": None,
+            "soft_bounces": 5,
+            "soft_bounce_window": 1209600.0,
+            "max_size": 10485760,
+        },
+        "privacy": {"store_addresses": True, "mail": []},
         "log": {"format": "auto", "level": "info", "addresses": False},
         "outbound": {"listeners": [], "clients": []},
         "loop": {"first": [], "second": None},
@@ -186,6 +220,9 @@ def test_every_key_can_be_set() -> None:
     assert (config.unsubscribe.url, config.unsubscribe.mailto) == ("https://u.example.com", "unsubscribe@example.com")
     assert config.outbound.clients == [ip_network(n) for n in ("10.1.0.0/16", "2001:db8::/32", "192.0.2.1/32")]
     assert config.privacy.store_addresses is False
+    assert (config.web.accent, config.web.languages) == ("#ff0000", ["de", "en"])
+    assert config.api.tokens["shop"].verbs == ["add", "check"]
+    assert (config.intake.sender, config.intake.soft_bounce_window) == ("no-reply@example.com", 7 * 86400)
     unset = {name for name in Config.model_fields if name not in config.model_fields_set}
     assert unset == set()
 
@@ -306,6 +343,9 @@ def test_a_stream_takes_what_it_does_not_say_from_its_category_organisation_and_
         unsubscribe_url="https://u.acme.example",
         unsubscribe_mailto="unsubscribe@example.com",
         help_url="https://help.acme.example",
+        description="Every week.",
+        verp=True,
+        bounce="bounce@example.com",
     )
     assert (notes.mode, notes.action, notes.title) == (Mode.ENFORCE, Verdict.HOLD, "beta.notes")
     assert (notes.unsubscribe_url, notes.help_url) == ("https://u.example.com", "https://help.example.com/why?x=1")
@@ -315,7 +355,7 @@ def test_a_stream_takes_what_it_does_not_say_from_its_category_organisation_and_
 def test_the_site_is_what_the_file_says() -> None:
     """Organisations, foldings, rules and switches."""
     site = site_of(FULL)
-    assert site.organisations == {"acme": "Acme Ltd"}
+    assert site.organisations == {"acme": Organisation("acme", "Acme Ltd", "1 Road, Town", ("privacy@acme.example",))}
     assert site.foldings == {
         "gmail.com": Folding("+", ignore_dots=True),
         "*": Folding("+"),
@@ -446,4 +486,13 @@ def test_what_is_hardly_meant_is_told() -> None:
         "streams: no rule leads to acme.news",
     ]
     text = MINIMAL + "mode: enforce\nunsubscribe: {url: 'https://u.example.com', mailto: unsub@example.com}\n"
+    assert find_warnings(parse(text + "intake: {socket: 'unix:/in.sock'}\n", "test.yaml")) == [
+        "web.listen is not set: the links need the web role, here or elsewhere",
+        "intake.authserv_ids is not set: mail without a token is never trusted, but asked back",
+    ]
+    text += "web: {listen: '127.0.0.1:8025'}\n"
+    assert find_warnings(parse(text, "test.yaml")) == [
+        "intake.socket is not set: the unsubscribe mails need the intake role, here or elsewhere"
+    ]
+    text += "intake: {socket: 'unix:/in.sock', authserv_ids: mx.example.com}\n"
     assert find_warnings(parse(text, "test.yaml")) == []

@@ -96,6 +96,7 @@ def _shown() -> dict[str, int]:
 def _pattern(path: KeyPath) -> str:
     shown = ""
     for number, part in enumerate(path):
-        chosen = number == 1 and path[0] in ("addresses", "categories", "organisations", "streams")
+        named = number == 1 and path[0] in ("addresses", "categories", "organisations", "streams")
+        chosen = named or (number == 2 and path[:2] == ("api", "tokens"))
         shown += "[]" if isinstance(part, int) else f".{'*' if chosen else part}" if shown else part
     return shown

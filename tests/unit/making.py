@@ -11,7 +11,7 @@ from consentmilter.addresses import canonical
 from consentmilter.keys import KeyRing, subject_of, subject_of_address
 from consentmilter.model import ALL, Mode, Reason, Suppression
 from consentmilter.policy.categories import BUILT_IN, Category
-from consentmilter.policy.site import BULK, UNCLASSIFIED, Site, Stream
+from consentmilter.policy.site import BULK, UNCLASSIFIED, Organisation, Site, Stream
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 OPTED_OUT = datetime(2026, 2, 1, 8, 30, tzinfo=UTC)
@@ -82,3 +82,8 @@ ANY_TEXT = st.text(st.one_of(ODD, st.sampled_from("abAB19äß"), st.characters()
 
 FROM_THE_MTA = st.binary(max_size=40).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
 """Any octets as pymilter hands them over (PEP 383)."""
+
+
+def organisations(**titles: str) -> dict[str, Organisation]:
+    """Organisations by their names."""
+    return {name: Organisation(name, title) for name, title in titles.items()}

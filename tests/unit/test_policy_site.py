@@ -9,7 +9,7 @@ from consentmilter.model import ALL, Mode
 from consentmilter.policy.mail import Principal
 from consentmilter.policy.rules import Right, Rule
 from consentmilter.policy.site import Outbound
-from tests.unit.making import site, stream
+from tests.unit.making import organisations, site, stream
 
 OUTBOUND = Outbound((Glob.of("submission*"),), (ip_network("10.1.0.0/16"),))
 
@@ -35,13 +35,13 @@ def test_the_policy_applies_to_outbound_mail_only(principal: Principal, outbound
 
 def test_scopes_are_all_streams_their_parents_and_everything() -> None:
     """That is what a suppression can be made for."""
-    news = site(stream("acme.news.weekly"), organisations={"acme": "Acme Ltd", "other": "Other"})
+    news = site(stream("acme.news.weekly"), organisations=organisations(acme="Acme Ltd", other="Other"))
     assert news.scopes() == {ALL, "acme", "acme.news", "acme.news.weekly", "other", "bulk", "unclassified"}
 
 
 def test_an_organisations_own_stream_is_called_by_its_title() -> None:
     """A stream of that name comes before the organisation."""
-    news = site(stream("acme", title="All of it"), organisations={"acme": "Acme Ltd", "other": "Other"})
+    news = site(stream("acme", title="All of it"), organisations=organisations(acme="Acme Ltd", other="Other"))
     assert news.scope_title("acme") == '"All of it"'
     assert news.scope_title("other") == "all mail of Other"
     assert news.scope_title(ALL) == "all marketing mail"

@@ -11,10 +11,10 @@ from consentmilter import replies
 from consentmilter.model import ALL, Reason, Suppression
 from consentmilter.policy.objections import Objection
 from consentmilter.replies import Reply
-from tests.unit.making import ANY_TEXT, FROM_THE_MTA, examples, site, stream, suppression
+from tests.unit.making import ANY_TEXT, FROM_THE_MTA, examples, organisations, site, stream, suppression
 
 NEWS = stream()
-SITE = site(NEWS, organisations={"acme": "Acme Ltd"})
+SITE = site(NEWS, organisations=organisations(acme="Acme Ltd"))
 REF = "ab3k7qzx"
 PERSON = "<person@example.com>"
 
@@ -202,7 +202,7 @@ def test_every_reply_is_one_short_plain_line_with_its_reference(
 ) -> None:
     """Whatever the client sent, the store holds and the configuration says."""
     odd = stream(name, title=title, help_url=help_url)
-    where = site(odd, organisations={"acme": title})
+    where = site(odd, organisations=organisations(acme=title))
     check(replies.opted_out(refused, where, odd, ref), ref)
     check(replies.deferred([raw for raw, _ in refused], odd, ref), ref)
     for objection in Objection:

@@ -11,7 +11,7 @@ from consentmilter.config.schema import Config, RightConfig, RuleConfig
 from consentmilter.config.section import Section
 from consentmilter.config.ways_back import Fault, address_faults
 from consentmilter.errors import AddressError
-from consentmilter.model import Mode
+from consentmilter.model import ALL, Mode
 from consentmilter.policy.categories import BUILT_IN, MARKETING
 from consentmilter.policy.site import BULK, UNCLASSIFIED
 from consentmilter.tokens import stream_hash
@@ -27,6 +27,7 @@ def find_faults(config: Config) -> list[Fault]:
         *_loop_faults(config),
         *_address_faults(config),
         *address_faults(config),
+        *_token_faults(config),
     ]
 
 
@@ -122,6 +123,15 @@ def _address_faults(config: Config) -> Iterator[Fault]:
                 suppressible_domain(domain)
             except AddressError as error:
                 yield path, str(error)
+
+
+def _token_faults(config: Config) -> Iterator[Fault]:
+    known = set(config.organisations) | {name.partition(".")[0] for name in config.streams}
+    for name, part in config.api.tokens.items():
+        for position, organisation in enumerate(part.organisations):
+            if organisation not in known | {ALL}:
+                path = ("api", "tokens", name, "organisations", position)
+                yield path, f"unknown organisation {organisation!r} (use {', '.join([*sorted(known), ALL])})"
 
 
 def _usable(config: Config) -> Config:

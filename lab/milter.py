@@ -83,7 +83,8 @@ class Milter(Part):
     def renew(self, config: Mapping[str, Any]) -> None:
         """Begin anew under this configuration, as if just started: an empty list, log and journal."""
         with closing(sqlite3.connect(self.store_file)) as database, database:
-            database.execute("DELETE FROM suppression")
+            for table in ("suppression", "hash_suppression", "dkim_check", "soft_bounce", "confirmation", "review"):
+                database.execute(f"DELETE FROM {table}")
         self.configure(config)
         self.reload()
         self._told = len(self.process.output())

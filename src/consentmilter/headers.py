@@ -44,11 +44,12 @@ class Delete:
 Edit = Add | Delete
 
 
-def unsubscribe_edits(stream: Stream, headers: Headers, token: str | None) -> list[Edit]:
+def unsubscribe_edits(stream: Stream, headers: Headers, token: str | None, *, one_click: bool = True) -> list[Edit]:
     """What gives a message of `stream` its unsubscribe header.
 
     With a `token` the link is the recipient's own and works in one click; without, as for a message to several
-    people, it is the mailto form with the stream's name. Empty where the message has a link that is to be kept.
+    people, it is the mailto form with the stream's name. Without `one_click` the link stays, and the field that
+    makes it work in one click is left out. Empty where the message has a link that is to be kept.
     """
     signed = signed_fields(headers)
     edits: list[Edit] = []
@@ -56,7 +57,7 @@ def unsubscribe_edits(stream: Stream, headers: Headers, token: str | None) -> li
     if targets and _may_write(stream, headers, signed):
         edits += delete_all(LIST_UNSUBSCRIBE, headers) + delete_all(LIST_UNSUBSCRIBE_POST, headers)
         edits.append(Add(LIST_UNSUBSCRIBE, ",\n\t".join(f"<{target}>" for target in targets)))
-        if token and stream.unsubscribe_url and LIST_UNSUBSCRIBE_POST.lower() not in signed:
+        if one_click and token and stream.unsubscribe_url and LIST_UNSUBSCRIBE_POST.lower() not in signed:
             edits.append(Add(LIST_UNSUBSCRIBE_POST, "List-Unsubscribe=One-Click"))
     if stream.list_id and not headers.has(LIST_ID.lower()) and LIST_ID.lower() not in signed:
         edits.append(Add(LIST_ID, f"{_phrase(stream.title)} <{stream.list_id}>"))

@@ -18,7 +18,7 @@ sent, and DATA and unknown commands are not known."""
 def test_it_asks_for_the_actions_events_and_macros_that_it_uses(milter: Milter) -> None:
     """No body, HELO, DATA, end of header or unknown command; no answer where none is needed; a reply to each RCPT."""
     with Mta(milter.socket) as mta:
-        assert mta.actions == NEEDED | Action.CHGFROM | Action.SETSYMLIST
+        assert mta.actions == NEEDED | Action.ADDRCPT | Action.CHGFROM | Action.SETSYMLIST
         assert mta.protocol == (
             Protocol.NOHELO | Protocol.NODATA | Protocol.NOEOH | Protocol.NOBODY | Protocol.NOUNKNOWN
             | Protocol.NR_CONN | Protocol.NR_MAIL | Protocol.NR_HDR | Protocol.SKIP

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from consentmilter.model import Mode, Verdict
-from consentmilter.store import journal as module
+from consentmilter.store import background as module
 from consentmilter.store.journal import Journal, JournalRow, read_journal
 from consentmilter.store.migrate import migrate
 from consentmilter.store.schema import JOURNAL

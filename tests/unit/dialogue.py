@@ -23,7 +23,8 @@ from consentmilter.policy.mail import SENDMAIL, Client, Principal
 from consentmilter.policy.site import Site
 from consentmilter.replies import Reply
 from consentmilter.service.desk import Desk, Record
-from consentmilter.service.screening import Ending, Screening
+from consentmilter.service.ending import Ending
+from consentmilter.service.screening import Screening
 from tests.unit.making import NOW, RING, suppression
 
 STREAMS: Mapping[str, Mapping[str, Any]] = {

@@ -11,7 +11,8 @@ from consentmilter.model import Mode, Reason
 from consentmilter.policy.mail import Principal
 from consentmilter.policy.settle import Pass
 from consentmilter.service.desk import Record
-from consentmilter.service.screening import Ending, Screening
+from consentmilter.service.ending import Ending
+from consentmilter.service.screening import Screening
 from tests.unit.dialogue import STREAMS, Ended, Mail, Mta, site
 from tests.unit.growth import RUNS, grows_linearly
 from tests.unit.making import NOW, RING

@@ -12,7 +12,7 @@ from consentmilter.headers import Add
 from consentmilter.keys import subject_of
 from consentmilter.model import ALL, Reason
 from consentmilter.policy.decide import decide
-from consentmilter.service.screening import Ending
+from consentmilter.service.ending import Ending
 from tests.unit.dialogue import STREAMS, Mta, site
 from tests.unit.making import FROM_THE_MTA, NOW, RING, examples
 

@@ -19,7 +19,8 @@ from consentmilter.model import Suppression
 from consentmilter.policy.mail import SENDMAIL, Client, Principal
 from consentmilter.replies import Reply
 from consentmilter.service.desk import Desk, LookUp, Record
-from consentmilter.service.screening import Ending, Screening
+from consentmilter.service.ending import Ending
+from consentmilter.service.screening import Screening
 
 ELSEWHERE = "192.0.2.1"
 """An address that is no client's (RFC 5737): neither loopback nor in any site's network."""

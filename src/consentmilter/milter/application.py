@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from consentmilter import headers, log
@@ -12,10 +12,14 @@ from consentmilter.milter.session import Session
 from consentmilter.policy.classify import BULK_MARKS
 from consentmilter.service.desk import Desk
 from consentmilter.service.keyfile import read_keys
+from consentmilter.service.naming import Naming
 from consentmilter.service.places import journal_url
 from consentmilter.service.recorder import Recorder
+from consentmilter.service.self_check import Copies, Withheld
 from consentmilter.store.journal import Journal
+from consentmilter.store.names import Names
 from consentmilter.store.reader import Reader
+from consentmilter.store.uncovered import uncovered_streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,8 @@ class Runtime:
     wanted: frozenset[str]
     reader: Reader
     journal: Journal
+    names: Names | None
+    withheld: Withheld | None
 
 
 def build(config_json: str) -> Runtime:
@@ -36,7 +42,11 @@ def build(config_json: str) -> Runtime:
     site = compile_site(config)
     reader = Reader(config.store.url, ring.checks(), config.milter.deadline)
     journal = Journal(journal_url(config), on_trouble=_journal_trouble)
-    recorder = Recorder(journal.put, _now, addresses=config.log.addresses)
+    names = Names(config.store.url, ring.checks(), _names_trouble) if config.privacy.store_addresses else None
+    naming = Naming(ring, site.foldings, names.put) if names else None
+    recorder = Recorder(journal.put, _now, addresses=config.log.addresses, name=naming)
+    copy_to = config.milter.self_check
+    withheld = Withheld(lambda: uncovered_streams(config.store.url), _withheld_changed) if copy_to else None
     desk = Desk(
         site=site,
         ring=ring,
@@ -46,8 +56,10 @@ def build(config_json: str) -> Runtime:
         now=_now,
         new_ref=_new_ref,
     )
+    if withheld and copy_to:
+        desk = replace(desk, withheld=withheld.__contains__, copy_to=Copies(copy_to).take)
     asked = {name for rule in site.rules for name in rule.asks()}
-    return Runtime(desk, frozenset(asked | BULK_MARKS | headers.WANTED), reader, journal)
+    return Runtime(desk, frozenset(asked | BULK_MARKS | headers.WANTED), reader, journal, names, withheld)
 
 
 def session(current: Callable[[], Runtime]) -> Session:
@@ -57,7 +69,11 @@ def session(current: Callable[[], Runtime]) -> Session:
 
 def close(runtime: Runtime) -> None:
     """Flush the journal and close the store."""
+    if runtime.withheld is not None:
+        runtime.withheld.close()
     runtime.journal.close()
+    if runtime.names is not None:
+        runtime.names.close()
     runtime.reader.close()
 
 
@@ -71,3 +87,11 @@ def _new_ref() -> str:
 
 def _journal_trouble(message: str) -> None:
     log.get().error("journal_trouble", cause=message)
+
+
+def _names_trouble(message: str) -> None:
+    log.get().warning("address_not_filled_in", cause=message)
+
+
+def _withheld_changed(streams: frozenset[str]) -> None:
+    log.get().warning("one_click_withheld", streams=sorted(streams))

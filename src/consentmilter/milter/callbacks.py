@@ -13,7 +13,15 @@ from consentmilter import log
 
 NAME = "consentmilter"
 
-ACTIONS = milter.ADDHDRS | milter.CHGHDRS | milter.DELRCPT | milter.QUARANTINE | milter.CHGFROM | milter.SETSYMLIST
+ACTIONS = (
+    milter.ADDHDRS
+    | milter.CHGHDRS
+    | milter.ADDRCPT
+    | milter.DELRCPT
+    | milter.QUARANTINE
+    | milter.CHGFROM
+    | milter.SETSYMLIST
+)
 """What sessions may do to a message. SETSYMLIST is among them: without it a milter may not choose its macros."""
 
 _log = log.get()

@@ -1,8 +1,8 @@
 """The pymilter callbacks of one MTA connection: translate Postfix's events for `Screening`, and its answers back.
 
-The one place that calls setreply, delrcpt, addheader, chgheader and quarantine. State is kept per message and made anew
-at MAIL, since libmilter does not call abort after every message (xxfi_abort). Whatever goes wrong is 451, never 5xx and
-never silence.
+The one place that calls setreply, delrcpt, addrcpt, addheader, chgheader, chgfrom and quarantine. State is kept per
+message and made anew at MAIL, since libmilter does not call abort after every message (xxfi_abort). Whatever goes wrong
+is 451, never 5xx and never silence.
 """
 
 import functools
@@ -18,7 +18,8 @@ from consentmilter import log, replies
 from consentmilter.headers import Add, Delete
 from consentmilter.policy.mail import SENDMAIL, Client, Principal
 from consentmilter.replies import Reply
-from consentmilter.service.screening import Ending, Screening
+from consentmilter.service.ending import Ending
+from consentmilter.service.screening import Screening
 
 if TYPE_CHECKING:
     from consentmilter.milter.application import Runtime
@@ -208,6 +209,10 @@ class Session(Milter.Base):
                     self.addheader(name, value)
                 case Delete(name, index):
                     self.chgheader(name, index, None)
+        if ending.sender is not None and self._actions & milter.CHGFROM:
+            self.chgfrom(f"<{ending.sender}>")
+        if ending.copy_to is not None and self._actions & milter.ADDRCPT:
+            self.addrcpt(f"<{ending.copy_to}>")
         if ending.quarantine is not None:
             self.quarantine(ending.quarantine)
 

@@ -43,6 +43,12 @@ class Candidate:
             return "store"
         return self.decision.suppression.reason if self.decision.suppression else None
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the suppression that was found stands for this recipient alone, and without an address."""
+        found = self.decision.suppression
+        return found is not None and found.address is None and found.subject == self.subjects[0]
+
     def recipient(self) -> Recipient:
         return Recipient(self.raw, self.subjects[0], self.decision, self.removable)
 

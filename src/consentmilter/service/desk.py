@@ -20,8 +20,8 @@ class Record:
 
     `verdict` is a `Verdict`, or `would-` and one in observe mode. `reason` is that of the suppression or an objection,
     `store` where the store could not be asked, `mixed` where a recipient was refused for the sake of others.
-    `bypassed` says that `reason` was a suppression that the exempt category bypasses. `sender` and `recipient` are as
-    the MTA gave them.
+    `nameless` says that the suppression stands for the recipient alone and was made without an address, `bypassed` that
+    it is one that the exempt category bypasses. `sender` and `recipient` are as the MTA gave them.
     """
 
     ref: str
@@ -33,6 +33,7 @@ class Record:
     verdict: str
     reason: str | None = None
     bypassed: bool = False
+    nameless: bool = False
     scope: str | None = None
     stream: str | None = None
     category: str | None = None
@@ -48,11 +49,20 @@ class Record:
         return self.verdict == "accept" and self.reason in (None, "no-stream") and not self.false_claim
 
 
+def _never(_stream: str) -> bool:
+    return False
+
+
+def _nowhere(_stream: str, _now: datetime) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The policy, the keys, the store, clock, references, and where records and notices go.
 
-    `notice(event, **fields)` tells of something that concerns the whole message.
+    `notice(event, **fields)` tells of something that concerns the whole message. `withheld` says whether a stream's
+    mail goes without the one-click field, `copy_to` who gets a copy of the message at hand.
     """
 
     site: Site
@@ -62,3 +72,5 @@ class Desk:
     notice: Callable[..., None]
     now: Callable[[], datetime]
     new_ref: Callable[[], str]
+    withheld: Callable[[str], bool] = _never
+    copy_to: Callable[[str, datetime], str | None] = _nowhere

@@ -17,8 +17,17 @@ _ORDINARY = frozenset({"several_recipients"})
 class Recorder:
     """Where a desk's records and notices go."""
 
-    def __init__(self, journal: Callable[[JournalRow], None], now: Callable[[], datetime], *, addresses: bool) -> None:
+    def __init__(
+        self,
+        journal: Callable[[JournalRow], None],
+        now: Callable[[], datetime],
+        *,
+        addresses: bool,
+        name: Callable[[bytes, str], None] | None = None,
+    ) -> None:
+        """Take `name` for what fills in addresses, where they may be stored."""
         self._journal = journal
+        self._name = name
         self._now = now
         self._addresses = addresses
         self._log = log.get().bind()  # once: the unbound logger is put together anew at each call
@@ -29,6 +38,8 @@ class Recorder:
         tell("decision", **self._fields(record))
         if not record.plain:
             self._journal(self._row(record))
+        if record.nameless and self._name is not None:
+            self._name(record.subject, record.recipient)
 
     def notice(self, event: str, **fields: object) -> None:
         """Log what concerns a whole message."""

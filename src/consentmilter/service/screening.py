@@ -5,12 +5,10 @@ store once a recipient where the envelope tells the stream, else once a message.
 mail that consent cannot be verified for is deferred, exempt mail goes unverified.
 """
 
-from dataclasses import dataclass
-
-from consentmilter import replies, routes, tokens
+from consentmilter import replies, routes
 from consentmilter.addresses import canonical
 from consentmilter.errors import AddressError, StoreError, TokenError
-from consentmilter.headers import ROUTE, STATUS, Add, Edit, delete_all, status, unsubscribe_edits
+from consentmilter.headers import ROUTE, STATUS, Add, Edit, delete_all, status
 from consentmilter.model import Mode, Suppression, Verdict
 from consentmilter.policy.classify import Classification, classify
 from consentmilter.policy.decide import decide, undecidable
@@ -21,16 +19,8 @@ from consentmilter.policy.site import MultiRecipient, Site, Stream
 from consentmilter.replies import Reply
 from consentmilter.service.candidate import Candidate
 from consentmilter.service.desk import Desk, Record
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What to tell the MTA at end of message: a refusal, or the edits with which the message goes on."""
-
-    reply: Reply | None = None
-    remove: tuple[str, ...] = ()
-    edits: tuple[Edit, ...] = ()
-    quarantine: str | None = None
+from consentmilter.service.ending import Ending
+from consentmilter.service.outgoing import Outgoing, outgoing
 
 
 class Screening:
@@ -185,12 +175,17 @@ class Screening:
     def _deliver(self, found: Classification, headers: Headers, settlement: Settlement) -> Ending:
         removed = dict.fromkeys(recipient.raw for recipient in settlement.remove)
         edits = self._own_edits(found, headers, tag=settlement.tag)
-        stream = found.stream
-        if stream is not None and stream.unsubscribe_header and self.stage is not Pass.FIRST:
-            kept = list(dict.fromkeys(c.subjects for c in self._candidates if c.raw not in removed))
-            edits += unsubscribe_edits(stream, headers, self._token(stream, kept))
-        quarantine = "opted out" if settlement.hold else None
-        return Ending(remove=tuple(removed), edits=tuple(edits), quarantine=quarantine)
+        along = Outgoing()
+        if found.stream is not None and self.stage is not Pass.FIRST:
+            kept = [c for c in self._candidates if c.raw not in removed]
+            along = outgoing(self.desk, found.stream, headers, self.sender, self._people(found.stream, kept))
+        return Ending(
+            remove=tuple(removed),
+            edits=(*edits, *along.edits),
+            quarantine="opted out" if settlement.hold else None,
+            sender=along.sender,
+            copy_to=along.copy_to,
+        )
 
     def _own_edits(self, found: Classification, headers: Headers, *, tag: bool) -> list[Edit]:
         """The edits of our own fields: a foreign X-Consent-Status or X-Consent-Route does not leave the system."""
@@ -204,15 +199,14 @@ class Screening:
             edits.append(Add(ROUTE, routes.make(route, self.sender, _message_id(headers), self.desk.ring)))
         return edits
 
-    def _token(self, stream: Stream, people: list[tuple[bytes, ...]]) -> str | None:
-        if len(people) != 1 or self._unreadable:
+    def _people(self, stream: Stream, candidates: list[Candidate]) -> list[bytes]:
+        """The subject keys of those who get the message; none where somebody among them cannot be told."""
+        people = {c.subjects: c.subjects[0] for c in candidates}
+        if (len(people) != 1 or self._unreadable) and stream.unsubscribe_header:
             self.desk.notice(
                 "several_recipients", ref=self.ref, queue_id=self.queue_id, stream=stream.name, recipients=len(people)
             )
-            return None
-        issued = self.desk.now().date()
-        token = tokens.Token(tokens.Purpose.UNSUBSCRIBE, people[0][0], tokens.stream_hash(stream.name), issued)
-        return tokens.make(token, self.desk.ring)
+        return [] if self._unreadable else list(people.values())
 
     # Deciding and telling
 
@@ -285,6 +279,7 @@ class Screening:
                 verdict=verdict if done else f"would-{verdict}",
                 reason=reason,
                 bypassed=decision.bypassed and verdict is Verdict.ACCEPT,
+                nameless=candidate.is_nameless,
                 scope=decision.suppression.scope if decision.suppression else None,
                 stream=stream.name if stream else None,
                 category=stream.category.name if stream else None,

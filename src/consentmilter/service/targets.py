@@ -29,12 +29,17 @@ class Targets:
 
     def __init__(self, site: Site, names: Mapping[bytes, str]) -> None:
         self._site = site
-        self._names = names
+        # Links that ask for confirmation name organisations and everything as well.
+        self._names = {stream_hash(name): name for name in (*self._owners(), ALL)} | dict(names)
 
     def of_hash(self, hashed: bytes) -> Target:
         """The target of a token: its stream, else the organisation that the stream was of, else as for no name."""
         name = self._names.get(hashed)
         return self.of_name(name) if name is not None else self.of_nobody()
+
+    def knows(self, name: str) -> bool:
+        """Whether there is, or ever was, a stream or an organisation of this name."""
+        return stream_hash(name) in self._names
 
     def of_name(self, name: str) -> Target:
         """The target of a stream's name."""

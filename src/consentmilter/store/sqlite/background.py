@@ -1,19 +1,19 @@
-"""The journal's database file: rows appended in transactions, under its own lock.
+"""A database file that is written from behind: rows in transactions, under the file's lock, and not for long.
 
-A commit here need not be on the disk at once (`synchronous=NORMAL`): power loss may cost the last verdicts told, never
-the file. As in the store, a missing or replaced file is noticed before every transaction.
+Who writes so can come again, so nobody waits for it. As everywhere, a missing or replaced file is noticed before every
+transaction. Raises StoreError and its kinds.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from consentmilter.errors import StoreError
 from consentmilter.store.check import connection_runner, verify
 from consentmilter.store.faults import translated
-from consentmilter.store.schema import JOURNAL, journal
+from consentmilter.store.schema import Tree
 from consentmilter.store.sqlite import engines, files
 from consentmilter.store.sqlite.lock import held
 
@@ -23,36 +23,33 @@ _PATIENCE = 0.2
 _READING_PATIENCE = 5.0
 
 
-class JournalFile:
-    """A journal; for appending, used by one thread."""
+class BackgroundFile:
+    """One tree's file, used by one thread.
 
-    def __init__(self, path: Path) -> None:
+    With `synchronous="NORMAL"` a commit need not be on the disk at once: power loss may cost the last rows, never the
+    file.
+    """
+
+    def __init__(
+        self, path: Path, tree: Tree, key_checks: Mapping[str, bytes], synchronous: Literal["NORMAL", "FULL"]
+    ) -> None:
         self._path = path
+        self._tree = tree
+        self._key_checks = key_checks
+        self._synchronous = synchronous
         self._engine: sa.Engine | None = None
         self._identity: files.Identity | None = None
 
-    def check(self) -> None:
-        """Raise StoreSetupError unless the journal is there and of this program's version."""
-        files.require(self._path)
-        self.select(sa.select(journal).limit(0))
-
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write all rows, or raise a StoreError and none."""
+    def run(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement for all rows, or raise a StoreError and for none."""
         with held(self._path, _PATIENCE), translated(self._path):
             engine = self._opened()
             try:
                 with engine.begin() as connection:
-                    connection.execute(sa.insert(journal), rows)
+                    connection.execute(statement, rows)
             except sa.exc.DBAPIError:
                 self._drop()  # after a disk error nobody vouches for a connection
                 raise
-
-    def select(self, query: sa.Select[Any]) -> list[Mapping[str, Any]]:
-        """The rows of a query, as mappings."""
-        files.identity(self._path)
-        with translated(self._path), engines.reading(self._path, _READING_PATIENCE).connect() as connection:
-            verify(connection_runner(connection), JOURNAL, {}, self._path)
-            return [dict(row) for row in connection.execute(query).mappings()]
 
     def close(self) -> None:
         """Close the connection, under the lock if it is free soon: see `consentmilter.store.sqlite.sessions`."""
@@ -69,11 +66,11 @@ class JournalFile:
         identity = files.identity(self._path)
         if self._engine is None or identity != self._identity:
             self._drop()
-            self._engine = engines.writing(self._path, _PATIENCE, synchronous="NORMAL")
+            self._engine = engines.writing(self._path, _PATIENCE, synchronous=self._synchronous)
             self._identity = identity
             try:
                 with self._engine.connect() as connection:
-                    verify(connection_runner(connection), JOURNAL, {}, self._path)
+                    verify(connection_runner(connection), self._tree, self._key_checks, self._path)
             except (StoreError, sa.exc.DBAPIError):
                 self._drop()
                 raise
@@ -83,3 +80,11 @@ class JournalFile:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
+
+
+def select(path: Path, tree: Tree, query: sa.Select[Any]) -> list[Mapping[str, Any]]:
+    """The rows of a query, as mappings."""
+    files.identity(path)
+    with translated(path), engines.reading(path, _READING_PATIENCE).connect() as connection:
+        verify(connection_runner(connection), tree, {}, path)
+        return [dict(row) for row in connection.execute(query).mappings()]

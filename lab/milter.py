@@ -78,6 +78,7 @@ class Milter(Part):
         }
         for key, value in config.items():
             data[key] = {**data[key], **value} if key in data and isinstance(value, Mapping) else value
+        self.config = data
         self.config_file.write_text(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def renew(self, config: Mapping[str, Any]) -> None:

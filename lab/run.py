@@ -8,7 +8,7 @@ import threading
 from lab.delivered import Delivered
 from lab.errors import LabError
 from lab.milter import PROGRAM
-from lab.showcase import LETTERS, showcase
+from lab.showcase import STEPS, Letter, showcase
 from lab.system import System
 
 
@@ -32,8 +32,13 @@ def _introduce(system: System) -> None:
     port = system.postfix.port("submission")
     print(f"\nPostfix takes mail on 127.0.0.1:{port}; what it delivers ends in a sink and is shown here.")
     print("Paste in another terminal:\n")
-    for letter in LETTERS:
-        print(f"# {letter.title}\n{letter.line(port)}\n")
+    for step in STEPS:
+        line = (
+            step.line(port)
+            if isinstance(step, Letter)
+            else step.line(f"http://{system.config['web']['listen']}/u/TOKEN")
+        )
+        print(f"# {step.title}\n{line}\n")
     print(f"{os.path.relpath(PROGRAM)} --config {system.config_file} explain reader@example.net")
     print(f"postfix log: {system.postfix.files.log}\nCtrl-C stops everything.\n", flush=True)
 

@@ -8,6 +8,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Tests run in two processes, each file in one of them: fixtures that start a mail system serve a whole file or more.
+WORKERS ?= 2
+
 .PHONY: run demo test lint bench lock clean
 
 run: .venv/ready
@@ -17,7 +20,7 @@ demo: .venv/ready
 	@$(BIN)/python -m lab.demo
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
+from itertools import starmap
 
 from consentmilter.model import Assertion, Reason
 
@@ -17,7 +19,7 @@ SALT_OCTETS = 16
 
 
 class Action(StrEnum):
-    """What was done to suppressions."""
+    """What was done."""
 
     ADD = "add"
     """A suppression was made."""
@@ -27,6 +29,30 @@ class Action(StrEnum):
     """A suppression was removed, with evidence."""
     IMPORT = "import"
     """A chunk of an import batch was asserted; `count` and `digest` stand for its rows."""
+    EXPORT = "export"
+    """The list, or a part of it, was written out; `count` and `digest` stand for what was written."""
+    REQUEST = "request"
+    """A person was asked for their consent to a stream (`scope`)."""
+    GRANT = "grant"
+    """They consented."""
+    WITHDRAW = "withdraw"
+    """They took their consent back."""
+    RECTIFY = "rectify"
+    """What is held about a person was moved to another address."""
+    ERASE = "erase"
+    """The personal fields held about a person were blanked."""
+    RESTRICT = "restrict"
+    """Nothing is done with a person's data any more but to keep it."""
+    OBJECT = "object"
+    """A person objected to direct marketing."""
+    PRUNE = "prune"
+    """What was kept long enough was removed; `count` says how much."""
+    HOLD = "hold"
+    """Nothing about a person may be deleted from now on."""
+    RELEASE = "release"
+    """It may be again."""
+    CHECKPOINT = "checkpoint"
+    """The end of the chain was written out; `digest` is what it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +101,28 @@ def canonical(data: Mapping[str, str]) -> bytes:
 
 def rows_digest(assertions: Iterable[Assertion]) -> bytes:
     """What an import chunk said, whatever the order: subject, scope, reason, time and expiry of each row."""
-    lines = sorted(map(_line, assertions))
-    return hashlib.blake2b(b"".join(lines), digest_size=32, person=b"cm-rows").digest()
+    return said_digest(
+        (each.subject, each.scope, each.reason, _seconds(each.at), _seconds(each.expires)) for each in assertions
+    )
 
 
-def _line(said: Assertion) -> bytes:
-    """One row as a line that no other row shares: escaped, the scope holds neither a newline nor other octets."""
-    at = int(said.at.timestamp()) if said.at else "-"
-    expires = int(said.expires.timestamp()) if said.expires else "-"
-    scope = said.scope.encode("unicode_escape").decode("ascii")
-    return f"{said.subject.hex()} {said.reason} {at} {expires} {scope}\n".encode("ascii")
+def said_digest(rows: Iterable[tuple[bytes, str, str, int | None, int | None]]) -> bytes:
+    """The same of rows in short: subject or digest, scope, reason, time and expiry in seconds."""
+    text = "".join(sorted(starmap(_line, rows)))
+    return hashlib.blake2b(text.encode("ascii"), digest_size=32, person=b"cm-rows").digest()
+
+
+def _line(subject: bytes, scope: str, reason: str, at: int | None, expires: int | None) -> str:
+    """One row as a line that no other row shares."""
+    since, until = "-" if at is None else at, "-" if expires is None else expires
+    return f"{subject.hex()} {reason} {since} {until} {_escaped(scope)}\n"
+
+
+@lru_cache(maxsize=64)
+def _escaped(scope: str) -> str:
+    """The scope without newlines and other octets than those of ASCII."""
+    return scope.encode("unicode_escape").decode("ascii")
+
+
+def _seconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp())

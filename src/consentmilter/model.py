@@ -104,6 +104,34 @@ class HashAssertion:
     expires: datetime | None = None
 
 
+class ConsentState(StrEnum):
+    """How a person stands to a stream, by what they said last."""
+
+    REQUESTED = "requested"
+    """Asked whether they want it, and not answered yet."""
+    GRANTED = "granted"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What holds of a person's consent to exactly this stream.
+
+    `confirmed` says that the grant was confirmed by the person themselves (double opt-in), or came with evidence of
+    that. `origin`, `batch` and `address` are as in a suppression.
+    """
+
+    subject: bytes
+    stream: str
+    state: ConsentState
+    basis: Basis
+    at: datetime
+    confirmed: bool
+    origin: str
+    batch: str | None = None
+    address: str | None = None
+
+
 def covers(scope: str, stream: str) -> bool:
     """Whether a suppression in `scope` holds for `stream`: the same, a parent of it, or everything."""
     return scope in (ALL, stream) or stream.startswith(f"{scope}.")

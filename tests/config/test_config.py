@@ -48,6 +48,7 @@ intake: {socket: "unix:/run/intake.sock", socket_mode: "0600", socket_group: nul
   submit: "[::1]:587", sender: No-Reply@Example.com, soft_bounces: 3, soft_bounce_window: 7d, max_size: 1000000}
 reply: {help_url: "https://help.example.com/why?x=1"}
 privacy: {store_addresses: false, mail: [privacy@example.com]}
+retention: {journal: null, expired: 1d, reviews: 2d, bounces: 3d, evidence: 4d}
 log: {format: json, level: debug, addresses: true}
 outbound: {listeners: submission, clients: [10.1.0.0/16, "2001:db8::/32", 192.0.2.1]}
 loop: {first: [before], second: behind}
@@ -65,6 +66,7 @@ streams:
     title: Weekly newsletter
     description: Every week.
     verp: true
+    requires_consent: true
     mode: observe
     action: remove
     mixed: reject
@@ -199,6 +201,13 @@ def test_every_default_is_as_documented() -> None:
             "max_size": 10485760,
         },
         "privacy": {"store_addresses": True, "mail": []},
+        "retention": {
+            "journal": 31536000.0,
+            "expired": 2592000.0,
+            "reviews": 7776000.0,
+            "bounces": 7776000.0,
+            "evidence": None,
+        },
         "log": {"format": "auto", "level": "info", "addresses": False},
         "outbound": {"listeners": [], "clients": []},
         "loop": {"first": [], "second": None},
@@ -345,6 +354,7 @@ def test_a_stream_takes_what_it_does_not_say_from_its_category_organisation_and_
         help_url="https://help.acme.example",
         description="Every week.",
         verp=True,
+        requires_consent=True,
         bounce="bounce@example.com",
     )
     assert (notes.mode, notes.action, notes.title) == (Mode.ENFORCE, Verdict.HOLD, "beta.notes")

@@ -153,7 +153,7 @@ def openings(url: str, keys: dict[str, bytes]) -> list[Callable[[], object]]:
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        ("UPDATE schema_version SET version_num = '0000'", "version 0000 .* works with 0002.*`consentmilter in"),
+        ("UPDATE schema_version SET version_num = '0000'", "version 0000 .* works with 0003.*`consentmilter in"),
         ("DELETE FROM schema_version", "has no core schema: run `consentmilter init`"),
         ("DROP TABLE schema_version", "has no core schema: run `consentmilter init`"),
     ],

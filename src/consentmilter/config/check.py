@@ -62,6 +62,8 @@ def _category_faults(config: Config) -> Iterator[Fault]:
         exempt = (base is not None and base.exempt) if part.exempt is None else part.exempt
         if part.bypasses is not None and not exempt:
             yield (*path, "bypasses"), "only an exempt category bypasses anything (set exempt: true)"
+        if part.requires_consent and exempt:
+            yield (*path, "requires_consent"), "an exempt category goes without consent (or set exempt: false)"
         if part.bypasses == [] and exempt:
             yield (*path, "bypasses"), "an exempt category bypasses at least one reason (or set exempt: false)"
 
@@ -98,6 +100,8 @@ def _rule_faults(config: Config) -> Iterator[Fault]:
         if rule.allow is not None and not _set(rule.allow):
             yield (*path, "allow"), "name the login, client or listener that may make this claim"
         category = categories.get(_category_name(rule.stream, config)) if rule.stream in streams else None
+        if category and rule.max_per_day and not category.exempt:
+            yield (*path, "max_per_day"), f"{rule.stream} is not exempt ({category.name}), so there is nothing to bound"
         if category and category.exempt and not _proven(rule):
             message = (
                 f"{rule.stream} is exempt ({category.name}): the right to it needs a login, client or listener "
@@ -127,7 +131,11 @@ def _address_faults(config: Config) -> Iterator[Fault]:
 
 def _token_faults(config: Config) -> Iterator[Fault]:
     known = set(config.organisations) | {name.partition(".")[0] for name in config.streams}
+    digests: dict[str, str] = {}
     for name, part in config.api.tokens.items():
+        other = digests.setdefault(part.sha256, name)
+        if other != name:
+            yield ("api", "tokens", name, "sha256"), f"is the token of {other} as well"
         for position, organisation in enumerate(part.organisations):
             if organisation not in known | {ALL}:
                 path = ("api", "tokens", name, "organisations", position)

@@ -65,6 +65,7 @@ def _category(name: str, part: CategoryConfig) -> Category:
         bypasses=bypasses if exempt else frozenset(),
         action=Verdict(part.action) if part.action else base.action,
         unsubscribe_header=header,
+        requires_consent=base.requires_consent if part.requires_consent is None else part.requires_consent,
     )
 
 
@@ -97,6 +98,7 @@ def _stream(name: str, part: StreamConfig, config: Config, categories: dict[str,
         unsubscribe_mailto=own.mailto or config.unsubscribe.mailto,
         help_url=part.help_url or config.reply.help_url,
         description=part.description,
+        requires_consent=category.requires_consent if part.requires_consent is None else part.requires_consent,
         verp=part.verp,
         bounce=own.bounce or config.unsubscribe.bounce,
     )
@@ -112,6 +114,8 @@ def _rule(number: int, part: RuleConfig) -> Rule:
         list_ids=_globs(part.list_id),
         has_headers=tuple(name.lower() for name in part.has_header),
         allow=_right(part.allow) if part.allow else None,
+        max_per_day=part.max_per_day,
+        over_limit=part.over_limit,
     )
 
 

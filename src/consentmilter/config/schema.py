@@ -31,9 +31,12 @@ from consentmilter.config.types import (
     Title,
 )
 from consentmilter.model import Basis, Mode, Reason
+from consentmilter.policy.rules import OverLimit
 from consentmilter.policy.site import Existing, FalseClaim, Mixed, MultiRecipient, Unclassified
 
 Action = Literal["reject", "tag", "remove", "hold", "defer"]
+DAY = 86400.0
+Kept = Annotated[Duration, Field(ge=DAY)]
 
 
 class StoreConfig(Section):
@@ -86,6 +89,19 @@ class PrivacyConfig(Section):
     """Addresses whose mail asks for everything on this system to stop."""
 
 
+class RetentionConfig(Section):
+    journal: Kept | None = 365 * DAY
+    """Verdicts in the journal; empty keeps them."""
+    expired: Kept | None = 30 * DAY
+    """Suppressions after their end; empty keeps them."""
+    reviews: Kept | None = 90 * DAY
+    """What people wrote, after somebody has read it; empty keeps it."""
+    bounces: Kept | None = 90 * DAY
+    """Counts of failures that may pass; empty keeps them."""
+    evidence: Kept | None = None
+    """Addresses and evidence in the ledger, which stays verifiable without them; empty keeps them."""
+
+
 class LogConfig(Section):
     format: Literal["auto", "json", "console"] = "auto"
     """`json`, `console`, or `auto`: console on a terminal."""
@@ -127,6 +143,8 @@ class CategoryConfig(Section):
     """What a suppression leads to."""
     unsubscribe_header: bool | None = None
     """Whether mail of this category gets a List-Unsubscribe."""
+    requires_consent: bool | None = None
+    """Whether only people with a recorded opt-in get it."""
 
 
 class OrganisationConfig(Section):
@@ -161,6 +179,8 @@ class StreamConfig(Section):
     """Whether its mail gets a List-Unsubscribe; true adds it in observe mode as well."""
     list_id: ListId | None = None
     """A List-Id for messages that have none."""
+    requires_consent: bool | None = None
+    """Whether only people with a recorded opt-in to this stream get it, in place of the category's setting."""
     verp: bool = False
     """Whether bounces come to unsubscribe.bounce, so that dead mailboxes are found."""
     help_url: HelpUrl | None = None
@@ -193,6 +213,10 @@ class RuleConfig(Section):
     """Header fields that must be there."""
     allow: RightConfig | None = None
     """Makes the rule a claim that only these may make."""
+    max_per_day: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """How many recipients a day (UTC) a rule that leads to an exempt stream lets through."""
+    over_limit: OverLimit = OverLimit.DEFER
+    """What happens to the mail beyond that."""
     stream: str
     """The stream of mail that the rule fits."""
 
@@ -220,6 +244,8 @@ class Config(Section):
     """The mail that comes back."""
     privacy: PrivacyConfig = PrivacyConfig()
     """What is kept of people."""
+    retention: RetentionConfig = RetentionConfig()
+    """How long what is kept; consentmilter prune removes what is older."""
     log: LogConfig = LogConfig()
     """What is logged, and how."""
     outbound: OutboundConfig = OutboundConfig()

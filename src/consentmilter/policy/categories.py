@@ -25,6 +25,7 @@ class Category:
     bypasses: frozenset[Reason] = frozenset()
     action: Verdict = Verdict.REJECT
     unsubscribe_header: bool = False
+    requires_consent: bool = False
 
     @property
     def exempt(self) -> bool:

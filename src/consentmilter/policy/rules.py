@@ -6,7 +6,7 @@ who may claim it.
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
 from consentmilter.globs import Glob, any_matches
@@ -19,6 +19,13 @@ class Answer(Enum):
     YES = "yes"
     NO = "no"
     MAYBE = "maybe"
+
+
+class OverLimit(StrEnum):
+    """What becomes of mail of an exempt category beyond what its rule lets through a day."""
+
+    DEFER = "defer"
+    REJECT = "reject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,8 @@ class Rule:
     list_ids: tuple[Glob, ...] = ()
     has_headers: tuple[str, ...] = ()
     allow: Right | None = None
+    max_per_day: int | None = None
+    over_limit: OverLimit = OverLimit.DEFER
 
     def asks(self) -> set[str]:
         """The header fields that the rule needs to see, in lower case."""

@@ -80,6 +80,7 @@ class Stream:
     description: str | None = None
     verp: bool = False
     bounce: str | None = None
+    requires_consent: bool = False
 
     @property
     def enforced(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from consentmilter.store import append_only
 from consentmilter.store.text import Printable
 
 CORE_METADATA = sa.MetaData()
@@ -96,6 +97,7 @@ ledger = sa.Table(
     sa.Column("digest", sa.LargeBinary),
     sa.Column("commitment", sa.LargeBinary),
     sa.Index("ledger_subject", "subject"),
+    sa.Index("ledger_batch", "batch"),
     # Ids are never given out twice, so that a gap at the end shows.
     sqlite_autoincrement=True,
 )
@@ -107,6 +109,51 @@ ledger_evidence = sa.Table(
     sa.Column("salt", sa.LargeBinary, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
 )
+
+seal = sa.Table(
+    "seal",
+    CORE_METADATA,
+    sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("ledger_id", sa.BigInteger, nullable=False, unique=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+)
+"""The chain over the ledger: each digest covers an entry and the digest before."""
+
+consent = sa.Table(
+    "consent",
+    CORE_METADATA,
+    sa.Column("subject", sa.LargeBinary(16), primary_key=True),
+    sa.Column("stream", Printable, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("basis", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("confirmed", sa.Boolean, nullable=False),
+    sa.Column("origin", Printable, nullable=False),
+    sa.Column("batch", sa.Text),
+    sa.Column("address", Printable),
+    sqlite_with_rowid=False,
+)
+"""What holds of each person's consent to each stream; how it came about stands in the ledger."""
+
+legal_hold = sa.Table(
+    "legal_hold",
+    CORE_METADATA,
+    sa.Column("subject", sa.LargeBinary(16), primary_key=True),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("actor", Printable, nullable=False),
+    sa.Column("cause", Printable, nullable=False),
+)
+"""People of whom nothing may be deleted for now."""
+
+exemption_use = sa.Table(
+    "exemption_use",
+    CORE_METADATA,
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("category", sa.Text, primary_key=True),
+    sa.Column("principal", Printable, primary_key=True),
+    sa.Column("count", sa.BigInteger, nullable=False),
+)
+"""How much mail of an exempt category went out, by the day (counted from 1970-01-01)."""
 
 stream_name = sa.Table(
     "stream_name",
@@ -191,18 +238,10 @@ journal = sa.Table(
     sa.Index("journal_ref", "ref"),
 )
 
-# The ledger refuses change from whatever holds the file, the sqlite3 shell included. The third trigger is for
-# INSERT OR REPLACE, which deletes the old row without firing DELETE triggers (sqlite.org/lang_conflict.html).
-_REFUSE = "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
-_KNOWN = "EXISTS (SELECT 1 FROM ledger WHERE id = NEW.id)"
-APPEND_ONLY = (
-    f"CREATE TRIGGER ledger_no_update BEFORE UPDATE ON ledger {_REFUSE}",
-    f"CREATE TRIGGER ledger_no_delete BEFORE DELETE ON ledger {_REFUSE}",
-    f"CREATE TRIGGER ledger_no_replace BEFORE INSERT ON ledger WHEN {_KNOWN} {_REFUSE}",
-)
-for statement in APPEND_ONLY:
-    trigger = sa.DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
-    event.listen(ledger, "after_create", trigger)
+for table in (ledger, seal, ledger_evidence):
+    for statement in append_only.SQLITE[table.name]:
+        trigger = sa.DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
+        event.listen(table, "after_create", trigger)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,5 +254,5 @@ class Tree:
     version: str
 
 
-CORE = Tree("core", CORE_METADATA, version_table="schema_version", version="0002")
+CORE = Tree("core", CORE_METADATA, version_table="schema_version", version="0003")
 JOURNAL = Tree("journal", JOURNAL_METADATA, version_table="journal_version", version="0001")

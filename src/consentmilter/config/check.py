@@ -95,7 +95,7 @@ def _rule_faults(config: Config) -> Iterator[Fault]:
         path = ("classify", number)
         if rule.stream not in streams:
             yield (*path, "stream"), f"unknown stream {rule.stream!r} (use {', '.join(sorted(streams))})"
-        if not any(rule.model_dump(exclude={"stream", "allow"}).values()):
+        if not any(rule.model_dump(exclude={"stream", "allow", "max_per_day", "over_limit"}).values()):
             yield path, "a rule needs a condition besides its stream"
         if rule.allow is not None and not _set(rule.allow):
             yield (*path, "allow"), "name the login, client or listener that may make this claim"

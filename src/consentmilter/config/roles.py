@@ -30,7 +30,7 @@ class WebConfig(Section):
     trusted_proxies: Networks = networks("127.0.0.0/8", "::1/128")
     """Proxies that are believed when they say whom they speak for."""
     pages_per_minute: Annotated[int, Field(ge=1, le=100_000)] = 120
-    """How many pages a client network may ask for, API calls without a good token included; never the one-click button."""
+    """How many pages a client network may ask for, failed API calls included; never the one-click button."""
     logo: Path | None = None
     """A PNG, JPEG, WebP or SVG file shown on the pages."""
     accent: Colour = "#1a5fb4"

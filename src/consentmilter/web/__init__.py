@@ -1,0 +1,1 @@
+"""The web edge: the pages behind unsubscribe links, and the HTTP API."""

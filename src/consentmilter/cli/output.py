@@ -7,8 +7,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import typer
@@ -62,9 +62,16 @@ def _write(text: str) -> None:
     if sys.stdout is None:  # closed by whoever started the program
         raise OutputError("standard output is closed")
     encoding = sys.stdout.encoding
-    try:
+    with writing_out():
         sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
         sys.stdout.flush()
+
+
+@contextmanager
+def writing_out() -> Iterator[None]:
+    """End the command in the right way if standard output takes no more of what is written to it inside."""
+    try:
+        yield
     except BrokenPipeError:
         _abandon_output()
         raise typer.Exit(READER_LEFT) from None

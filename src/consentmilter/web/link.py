@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from consentmilter import tokens
+from consentmilter.errors import TokenError
 from consentmilter.service.targets import Target
 from consentmilter.tokens import Purpose, Token
 from consentmilter.web.context import Context
@@ -21,6 +22,10 @@ class Link:
 
 def read_link(text: str, context: Context) -> Link:
     """The link with this token; raises TokenError if it is none of ours."""
-    token = tokens.read(text, Purpose.UNSUBSCRIBE, context.ring)
+    try:
+        token = tokens.read(text, Purpose.UNSUBSCRIBE, context.ring)
+    except TokenError:
+        # The link of the mail by which the intake asks whether a request was really made.
+        token = tokens.read(text, Purpose.CONFIRM, context.ring)
     target = context.targets.of_hash(token.stream)
     return Link(text, token, target, offer(target, context.site))

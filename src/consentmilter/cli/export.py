@@ -86,7 +86,7 @@ def export(
         raise UsageError("--format changes has no --after and --before: it begins with --since CURSOR")
     with destination(output) as file, _meter() as progress:
         report = asyncio.run(_export(command, file, order, progress))
-    _tell(report, output, as_json=as_json)
+    _conclude(report, output, as_json=as_json)
 
 
 async def _export(command: Command, file: BinaryIO, order: Order, progress: Callable[[float], None]) -> Report:
@@ -138,7 +138,7 @@ def _meter() -> Iterator[Callable[[float], None]]:
         yield lambda part: progress.update(task, completed=part)
 
 
-def _tell(report: Report, output: str, *, as_json: bool) -> None:
+def _conclude(report: Report, output: str, *, as_json: bool) -> None:
     """Say what was written, and what was not; as JSON on standard output where that is free."""
     if not as_json:
         for line in _lines(report, output):

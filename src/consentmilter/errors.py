@@ -33,6 +33,10 @@ class TokenError(ConsentMilterError):
     """The token was not made by this system, was altered, or is meant for another purpose."""
 
 
+class MessageError(ConsentMilterError):
+    """The message is too large or too odd to be read; nothing follows from it."""
+
+
 class StoreError(ConsentMilterError):
     """The store could not answer; what was asked of it has not happened."""
 

@@ -96,3 +96,13 @@ def test_where_the_signature_does_not_cover_it_the_one_click_field_is_withheld()
     assert "/u/" in ended.added("List-Unsubscribe")[0]
     assert ended.added("List-Unsubscribe-Post") == []
     assert sent(mta, A, login="acme.whole").end().added("List-Unsubscribe-Post") == ["List-Unsubscribe=One-Click"]
+
+
+def test_a_copied_message_has_the_one_click_field_even_where_it_is_withheld() -> None:
+    """Else the check would never see again whether the signature covers it."""
+    mta = checked()
+    mta.desk = replace(mta.desk, withheld={"acme.newsletter"}.__contains__)
+    copied, plain = sent(mta, A).end(), sent(mta, A).end()
+    assert (copied.ending.copy_to, plain.ending.copy_to) == ("check@example.com", None)
+    assert len(copied.added("List-Unsubscribe-Post")) == 1
+    assert plain.added("List-Unsubscribe-Post") == []

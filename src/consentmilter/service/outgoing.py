@@ -30,9 +30,13 @@ def outgoing(desk: Desk, stream: Stream, headers: Headers, sender: str, people: 
     if not stream.unsubscribe_header:
         return Outgoing(sender=bounce)
     token = _token(desk, stream, person, Purpose.UNSUBSCRIBE) if person else None
-    edits = unsubscribe_edits(stream, headers, token, one_click=not desk.withheld(stream.name))
-    copied = token is not None and any(isinstance(edit, Add) for edit in edits)
-    return Outgoing(tuple(edits), bounce, desk.copy_to(stream.name, desk.now()) if copied else None)
+    edits = unsubscribe_edits(stream, headers, token)
+    labelled = token is not None and any(isinstance(edit, Add) for edit in edits)
+    copy_to = desk.copy_to(stream.name, desk.now()) if labelled else None
+    if desk.withheld(stream.name) and copy_to is None:
+        # A copy shows both fields, or nobody would ever find out that they are covered again.
+        edits = unsubscribe_edits(stream, headers, token, one_click=False)
+    return Outgoing(tuple(edits), bounce, copy_to)
 
 
 def _bounce(desk: Desk, stream: Stream, sender: str, person: bytes | None) -> str | None:

@@ -19,7 +19,7 @@ run: .venv/ready
 demo: .venv/ready
 	@$(BIN)/python -m lab.demo
 
-test: lint
+test: lint .venv/packages
 	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
 
 lint: .venv/ready
@@ -35,10 +35,14 @@ lock: .venv/ready
 		--no-header --no-emit-index-url --no-emit-find-links --output-file requirements.lock pyproject.toml
 
 .venv/ready: requirements.lock pyproject.toml lab/packages.txt
-	@lab/install-packages
+	@lab/install-packages lab/packages.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --use-pep517 --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/packages: .venv/ready tests/packages.txt
+	@lab/install-packages tests/packages.txt
 	@touch $@
 
 clean:

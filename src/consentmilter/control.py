@@ -5,9 +5,11 @@ A message is one line of JSON. The supervisor says `configure` (once, first), `r
 was killed by more than a drain. Raises `ControlError` for what is no message, and `EndOfChannelError` at end of file.
 """
 
+import asyncio
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -160,3 +162,41 @@ class Channel:
         if not data:
             raise EndOfChannelError("the supervisor is gone")
         return data
+
+
+class AsyncChannel:
+    """The child's end on an event loop; made by `attach`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def attach(cls, sock: socket.socket) -> Self:
+        """The channel over `sock`."""
+        return cls(*await asyncio.open_unix_connection(sock=sock, limit=MAX_LINE))
+
+    async def receive(self, within: float | None = None) -> Order | None:
+        """The next order, or None if there is none `within` so many seconds; raises as `Channel.receive` does."""
+        try:
+            async with asyncio.timeout(within):
+                line = await self._reader.readline()
+        except TimeoutError:
+            return None
+        except ConnectionError:
+            line = b""
+        except ValueError:  # a line beyond the limit
+            raise EndOfChannelError("the line never ends") from None
+        if not line.endswith(b"\n"):
+            raise EndOfChannelError("the supervisor is gone")
+        return parse_order(line)
+
+    async def send(self, answer: Answer) -> None:
+        """Say `answer`; if nobody listens any more that is no error, the next `receive` will tell."""
+        self._writer.write(answer_line(answer))
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._writer.close()

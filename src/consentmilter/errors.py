@@ -33,6 +33,10 @@ class TokenError(ConsentMilterError):
     """The token was not made by this system, was altered, or is meant for another purpose."""
 
 
+class SignatureError(ConsentMilterError):
+    """The signature does not fit the text or the key."""
+
+
 class MessageError(ConsentMilterError):
     """The message is too large or too odd to be read; nothing follows from it."""
 
@@ -50,7 +54,7 @@ class StoreSetupError(StoreError):
 
 
 class ListenError(ConsentMilterError):
-    """The milter socket cannot be opened."""
+    """A socket cannot be opened."""
 
 
 class ControlError(ConsentMilterError):

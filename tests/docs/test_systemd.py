@@ -34,12 +34,12 @@ BIND = """
 import os
 import sys
 from pathlib import Path
-from consentmilter.supervisor.address import UnixAddress
+from consentmilter.supervisor.address import Place, UnixAddress
 from consentmilter.supervisor.listener import Listener
 os.setgroups([])
 os.setgid(int(sys.argv[3]))
 os.setuid(int(sys.argv[3]))
-Listener.bind(UnixAddress(Path(sys.argv[1])), mode=0o660, group=sys.argv[2])
+Listener.bind(Place(UnixAddress(Path(sys.argv[1])), group=sys.argv[2]))
 """
 """What the child does that has given up root for the service's user: bind the milter socket."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from consentmilter.config import load
 from consentmilter.supervisor import Supervisor
+from consentmilter.supervisor.roles import RoleName
 
 if __name__ == "__main__":
-    supervisor = Supervisor(lambda: load(Path(sys.argv[1])), application="tests.milter.application")
+    supervisor = Supervisor(lambda: load(Path(sys.argv[1])), applications={RoleName.MILTER: "tests.milter.application"})
     sys.exit(asyncio.run(supervisor.run()))

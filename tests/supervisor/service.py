@@ -1,4 +1,4 @@
-"""A running supervisor under test: its configuration, its log, its workers and their end."""
+"""A running supervisor under test: its configuration, its log, its children and their end."""
 
 import json
 import os
@@ -42,6 +42,8 @@ class Service:
             "drain": 10,
             **milter,
         }
+        self.sections: dict[str, Any] = {}
+        """Other sections of the configuration, such as web."""
         self.environment: dict[str, str] = {}
         self.configure()
         self._process: subprocess.Popen[bytes] | None = None
@@ -49,7 +51,13 @@ class Service:
     def configure(self, mode: str = "observe", **milter: Any) -> None:
         """Write the configuration."""
         self.milter |= milter
-        self.file.write_text(yaml.safe_dump({"mode": mode, "milter": self.milter}))
+        self.file.write_text(yaml.safe_dump({"mode": mode, "milter": self.milter, **self.sections}))
+
+    def serves(self, **sections: Any) -> Self:
+        """Set up other roles beside the milter, by their sections of the configuration."""
+        self.sections |= sections
+        self.configure()
+        return self
 
     def start(self, command: tuple[str, ...] = COMMAND, *, pass_fds: tuple[int, ...] = ()) -> Self:
         """Start it; does not wait."""
@@ -113,9 +121,10 @@ class Service:
         assert len(self.events(name)) >= count, f"ended before {name}: {self}"
         return self.events(name)[count - 1]
 
-    def workers(self) -> list[int]:
-        """The process ids of the workers that live."""
-        return [entry["pid"] for entry in self.events("child_started") if alive(entry["pid"])]
+    def workers(self, role: str | None = None) -> list[int]:
+        """The process ids of the children that live, of all roles or of one."""
+        started = [entry for entry in self.events("child_started") if role in (None, entry["role"])]
+        return [entry["pid"] for entry in started if alive(entry["pid"])]
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -138,7 +147,7 @@ class Service:
             self._process.wait(10)
         for pid in self.workers():
             os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: not self.workers(), "the end of all workers")
+        wait_for(lambda: not self.workers(), "the end of all children")
 
     def __str__(self) -> str:
         return self.log_file.read_text() if self.log_file.exists() else "no log"

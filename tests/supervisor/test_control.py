@@ -1,5 +1,6 @@
 """Messages on the control channel, and the child's end of it."""
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from consentmilter.control import (
     MAX_LINE,
     Answer,
+    AsyncChannel,
     Channel,
     Configure,
     Drain,
@@ -143,3 +145,39 @@ def test_an_answer_that_nobody_hears_is_no_error(ends: tuple[Channel, socket.soc
     channel, ours = ends
     ours.close()
     channel.send(Drained(0))
+
+
+def asynchronously(*octets: bytes, within: float | None = 0.05) -> list[Order | None]:
+    """What the end on an event loop receives of these octets, and then of the end of file."""
+
+    async def receive() -> list[Order | None]:
+        theirs, ours = socket.socketpair()
+        channel = await AsyncChannel.attach(theirs)
+        found: list[Order | None] = []
+        try:
+            with ours:
+                for part in octets:
+                    ours.sendall(part)
+                    found.append(await channel.receive(within))
+            with pytest.raises(EndOfChannelError):
+                await channel.receive(5)
+            await channel.send(Ready())  # nobody listens, which is no error
+        finally:
+            channel.close()
+        return found
+
+    return asyncio.run(receive())
+
+
+def test_orders_are_received_on_an_event_loop_as_well() -> None:
+    """In parts, several at once, and none where there is none in time."""
+    line = order_line(ORDERS[0])
+    assert asynchronously(line) == [ORDERS[0]]
+    assert asynchronously(line[:9], line[9:] + order_line(ORDERS[1]), b"") == [None, ORDERS[0], ORDERS[1]]
+    assert asynchronously(line[:9]) == [None]
+
+
+def test_what_is_no_order_is_told_on_an_event_loop_as_well() -> None:
+    """The next line is read as if nothing had been."""
+    with pytest.raises(ControlError):
+        asynchronously(b"nonsense\n")

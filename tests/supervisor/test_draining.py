@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from consentmilter.control import Configure, Ready
-from consentmilter.supervisor.address import UnixAddress
+from consentmilter.supervisor.address import Place, UnixAddress
 from consentmilter.supervisor.child import Child, Role
 from consentmilter.supervisor.listener import Listener
 from lab.ports import free_port
@@ -347,9 +347,9 @@ def test_a_worker_that_is_inside_accept_drains_without_a_loss(
     monkeypatch.setenv("APPLICATION_DIRECTORY", str(tmp_path))
     (tmp_path / "slow-close").touch()
     address = UnixAddress(tmp_path / "milter.sock")
-    listener = Listener.bind(address, mode=0o600, group=None)
+    listener = Listener.bind(Place(address, 0o600))
     command = (sys.executable, "-m", module, "--listen-fd", str(listener.fileno()))
-    role = Role("worker", (*command, "--application", "tests.supervisor.application"), (listener.fileno(),))
+    role = Role("milter", (*command, "--application", "tests.supervisor.application"), (listener.fileno(),))
 
     async def story() -> int:
         async with Workers(role) as children, Mta(address) as mta:

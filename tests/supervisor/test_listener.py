@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consentmilter.errors import ListenError
-from consentmilter.supervisor.address import InetAddress, UnixAddress
+from consentmilter.supervisor.address import InetAddress, Place, UnixAddress
 from consentmilter.supervisor.listener import Listener
 from lab.ports import free_port
 
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def bind(path: Path, mode: int = 0o660, group: str | None = None) -> Listener:
-    return Listener.bind(UnixAddress(path), mode=mode, group=group)
+    return Listener.bind(Place(UnixAddress(path), mode, group))
 
 
 def stranger(path: Path) -> socket.socket:
@@ -151,7 +151,7 @@ def test_the_listener_is_non_blocking_and_says_where_it_is(path: Path) -> None:
 def test_tcp_connections_do_not_wait_for_acknowledgements(tmp_path: Path) -> None:
     """TCP_NODELAY on the listener is inherited by what it accepts; without it a message takes 40 ms longer."""
     port = free_port()
-    listener = Listener.bind(InetAddress(socket.AF_INET, "127.0.0.1", port), mode=0, group=None)
+    listener = Listener.bind(Place(InetAddress(socket.AF_INET, "127.0.0.1", port)))
     with socket.create_connection(("127.0.0.1", port)), socket.socket(fileno=os.dup(listener.fileno())) as sock:
         accepted, _ = sock.accept()
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
@@ -165,24 +165,10 @@ def test_a_port_in_use_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(ListenError, match=f"cannot listen on inet:127.0.0.1:{port}: Address already in use"):
-            Listener.bind(InetAddress(socket.AF_INET, "127.0.0.1", port), mode=0, group=None)
+            Listener.bind(Place(InetAddress(socket.AF_INET, "127.0.0.1", port)))
 
 
 def test_an_unknown_host_is_refused() -> None:
     """RFC 6761 keeps .invalid from ever being one."""
     with pytest.raises(ListenError, match=r"inet:nowhere\.invalid:8891"):
-        Listener.bind(InetAddress(socket.AF_INET, "nowhere.invalid", 8891), mode=0, group=None)
-
-
-def test_nothing_is_inherited_that_was_meant_for_another_process() -> None:
-    """LISTEN_PID names the process; the variables are gone for children either way."""
-    environ = {"LISTEN_PID": str(os.getpid() + 1), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "milter", "HOME": "/"}
-    assert Listener.inherit(environ) is None
-    assert environ == {"HOME": "/"}
-
-
-def test_of_several_inherited_sockets_one_must_be_named() -> None:
-    """The message says what to write into the unit."""
-    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:intake"}
-    with pytest.raises(ListenError, match="FileDescriptorName=milter"):
-        Listener.inherit(environ)
+        Listener.bind(Place(InetAddress(socket.AF_INET, "nowhere.invalid", 8891)))

@@ -149,7 +149,7 @@ def test_more_or_fewer_workers_come_with_a_reload(service: Service) -> None:
     """New ones serve before the reload is over; those too many drain."""
     first = set(service.workers())
     service.configure(workers=4)
-    assert reload(service)["workers"] == 4
+    assert reload(service)["children"] == {"milter": 4}
     assert first < set(service.workers())
     assert len(service.workers()) == 4
     service.configure(workers=1)

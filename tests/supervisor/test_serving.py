@@ -47,7 +47,7 @@ def test_only_the_actions_that_are_needed_are_negotiated(service: Service) -> No
 
     session = asyncio.run(negotiate())
     assert session.actions.value == ACTIONS
-    assert not session.actions & (Action.CHGBODY | Action.ADDRCPT | Action.ADDRCPT_PAR)
+    assert not session.actions & (Action.CHGBODY | Action.ADDRCPT_PAR)
     assert b"{daemon_name} {client_addr}\0" in session.macros
 
 
@@ -92,7 +92,7 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(service: Service) -> N
 
     asyncio.run(story())
     died = service.said("child_died")
-    assert (died["role"], died["signal"], died["level"]) == ("worker", signal.SIGKILL, "error")
+    assert (died["role"], died["signal"], died["level"]) == ("milter", signal.SIGKILL, "error")
     assert {stamp.pid for stamp in asyncio.run(messages(service, 60))} == set(service.workers())
 
 

@@ -1,21 +1,31 @@
-"""`consentmilter run`: the milter, in the foreground."""
+"""`consentmilter run`: the service, in the foreground."""
 
 import asyncio
+from typing import Annotated
 
 import typer
 
 from consentmilter.cli.site import Command
 from consentmilter.config import load
+from consentmilter.supervisor.roles import RoleName
 from consentmilter.supervisor.supervisor import Supervisor
 
 
-def run(context: typer.Context) -> None:
-    """Run the milter until it is told to stop.
+def run(
+    context: typer.Context,
+    *,
+    only: Annotated[
+        list[RoleName] | None,
+        typer.Option(metavar="ROLE", help="Run this role alone: milter, web or intake; may be repeated."),
+    ] = None,
+) -> None:
+    """Run the milter, and what else the configuration sets up, until it is told to stop.
 
-    HUP reads the configuration again, USR1 replaces every worker (after an upgrade), TERM lets open sessions end and
+    HUP reads the configuration again, USR1 replaces every process (after an upgrade), TERM lets open sessions end and
     leaves; none of them costs a session.
 
     Example: consentmilter run
     """
     command: Command = context.obj
-    raise typer.Exit(asyncio.run(Supervisor(lambda: load(command.config_file)).run()))
+    supervisor = Supervisor(lambda: load(command.config_file), only=only or ())
+    raise typer.Exit(asyncio.run(supervisor.run()))

@@ -1,4 +1,4 @@
-"""The supervisor: owns the milter socket, starts the workers, restarts what dies, reloads, replaces and drains."""
+"""The supervisor: owns the sockets, starts the roles, restarts what dies, reloads, replaces and drains."""
 
 from consentmilter.supervisor.supervisor import Supervisor
 

@@ -1,7 +1,7 @@
-"""Where the milter listens, as `milter.socket` says it.
+"""Where a role listens, as its key of the configuration says it.
 
-`unix:/path`, `inet:HOST:PORT` as Postfix writes it, `inet:PORT@HOST` as libmilter does, `inet6:` for IPv6. Pure.
-Raises `ListenError` for anything else.
+`unix:/path`, `inet:HOST:PORT` as Postfix writes it, `inet:PORT@HOST` as libmilter does, `inet6:` for IPv6; the web
+side has `HOST:PORT` and `unix:/path`. Pure. Raises `ListenError` for anything else.
 """
 
 import re
@@ -42,32 +42,50 @@ class InetAddress:
         return f"inet:{self.host}:{self.port}"
 
 
-def parse(text: str) -> UnixAddress | InetAddress:
-    """The address that `text` says."""
+Address = UnixAddress | InetAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one socket is to be, under which key the configuration says so, and who may reach it if it is a path."""
+
+    address: Address
+    mode: int = 0o660
+    group: str | None = None
+    key: str = "milter.socket"
+
+
+def parse(text: str, key: str = "milter.socket") -> Address:
+    """The address that `text`, the value of `key`, says as Postfix or libmilter would write it."""
     scheme, _, rest = text.partition(":")
     match scheme:
         case "unix" | "local":
-            return _unix(text, Path(rest))
+            return _unix(text, Path(rest), key)
         case "inet" | "inet6":
-            return _inet(text, scheme, rest)
+            return _inet(text, scheme, rest, key)
         case _:
-            raise ListenError(f"milter.socket: {text!r} is no socket (write unix:/path or inet:127.0.0.1:PORT)")
+            raise ListenError(f"{key}: {text!r} is no socket (write unix:/path or inet:127.0.0.1:PORT)")
 
 
-def _unix(text: str, path: Path) -> UnixAddress:
+def parse_listen(text: str, key: str) -> Address:
+    """The address that `text`, the value of `key`, says as web servers write it: HOST:PORT, or unix:/path."""
+    return parse(text if text.startswith("unix:") else f"inet:{text}", key)
+
+
+def _unix(text: str, path: Path, key: str) -> UnixAddress:
     if not path.is_absolute():
-        raise ListenError(f"milter.socket: {text!r} must name an absolute path")
+        raise ListenError(f"{key}: {text!r} must name an absolute path")
     if len(bytes(path)) > MAX_PATH:
-        raise ListenError(f"milter.socket: {text!r} is longer than the {MAX_PATH} octets that a unix socket can have")
+        raise ListenError(f"{key}: {text!r} is longer than the {MAX_PATH} octets that a unix socket can have")
     return UnixAddress(path)
 
 
-def _inet(text: str, scheme: str, rest: str) -> InetAddress:
+def _inet(text: str, scheme: str, rest: str, key: str) -> InetAddress:
     # Without a host libmilter would listen on all addresses, where anybody could speak to it: the host must be said.
     found = _POSTFIX.fullmatch(rest) or _LIBMILTER.fullmatch(rest)
     if found is None:
-        raise ListenError(f"milter.socket: {text!r} is no socket (write {scheme}:HOST:PORT)")
+        raise ListenError(f"{key}: {text!r} is no socket (write {scheme}:HOST:PORT)")
     host, port = found["host"].strip("[]"), int(found["port"])
     if not 0 < port < 65536:
-        raise ListenError(f"milter.socket: {text!r}: there is no port {port}")
+        raise ListenError(f"{key}: {text!r}: there is no port {port}")
     return InetAddress(socket.AF_INET6 if scheme == "inet6" or ":" in host else socket.AF_INET, host, port)

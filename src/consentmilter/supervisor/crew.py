@@ -1,6 +1,6 @@
 """The crew: all posts of one role, and what is done to them as one: start, reload, resize, replace, drain.
 
-Raises `ChildError` if the first children say that they cannot work.
+Raises `ChildError` if the first children of a crew that must serve say that they cannot work.
 """
 
 import asyncio
@@ -27,13 +27,21 @@ class Crew:
         self._numbers = itertools.count(1)
         self._at_most: float | None = None
 
-    async def start(self, size: int) -> None:
-        """Fill `size` posts, and wait until every child serves."""
+    def open(self, size: int) -> None:
+        """Begin to fill `size` posts."""
         for _ in range(size):
             self._open()
+
+    async def serves(self) -> None:
+        """Wait until every child serves; those that die are followed by others meanwhile."""
         for post in self._posts:
             if await post.until(State.READY, State.REFUSED) == State.REFUSED:
                 raise ChildError(post.reason)
+
+    async def settles(self) -> None:
+        """Wait until every child serves, or has failed once: others will try again after it."""
+        for post in self._posts:
+            await post.until(State.READY, State.REFUSED, State.DIED)
 
     async def reload(self, configure: Configure) -> bool:
         """Offer every child another configuration; whether it is the crew's from now on.

@@ -8,16 +8,18 @@ configuration cannot be used (the reason goes over the channel), 4 a fault of ou
 """
 
 import asyncio
+import importlib
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 from consentmilter import log
+from consentmilter.config import Config
 from consentmilter.control import (
     AsyncChannel,
     Configure,
@@ -46,6 +48,20 @@ _log = log.get()
 T = TypeVar("T")
 Build = Callable[[str], AbstractAsyncContextManager[T]]
 """Makes an application from a configuration, as JSON. Raises `ConsentMilterError` with a message if it cannot be."""
+
+
+def builder(module: str) -> Build[Any]:
+    """Make an application with the `build(config)` of this module, once the log is as the configuration wants it."""
+    make: Callable[[Config], AbstractAsyncContextManager[Any]] = importlib.import_module(module).build
+
+    @asynccontextmanager
+    async def build(config_json: str) -> AsyncIterator[Any]:
+        config = Config.model_validate_json(config_json)
+        log.configure(config.log.format, config.log.level)
+        async with make(config) as application:
+            yield application
+
+    return build
 
 
 class Face(Protocol):

@@ -6,15 +6,12 @@ application under which it began. What the process promises, and its exit codes,
 
 import argparse
 import asyncio
-import importlib
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
-from typing import Protocol, cast
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import cast
 
-from consentmilter import log
-from consentmilter.config import Config
-from consentmilter.serving import Build, Current, process, serve, stop_accepting
+from consentmilter.serving import Current, builder, process, serve, stop_accepting
 
 APPLICATION = "consentmilter.intake.application"
 
@@ -26,13 +23,6 @@ BUSY = b"421 4.3.2 Too many sessions, try again later\r\n"
 
 Sessions = Callable[[], asyncio.Protocol]
 """Makes the protocol of an LMTP session."""
-
-
-class Application(Protocol):
-    """What the process serves: a module with this function."""
-
-    def build(self, config: Config) -> AbstractAsyncContextManager[Sessions]:
-        """Open what the configuration names. Raises `ConsentMilterError` if it cannot be had."""
 
 
 class Intake:
@@ -101,19 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run an intake process to its end; the exit code."""
     args = _parser().parse_args(arguments)
     sock = socket.socket(fileno=args.listen_fd)
-    build = _builder(cast(Application, importlib.import_module(args.application)))
+    build = builder(args.application)
     return asyncio.run(serve(args.control_fd, build, lambda current: Intake(current, sock)))
-
-
-def _builder(application: Application) -> Build[Sessions]:
-    @asynccontextmanager
-    async def build(config_json: str) -> AsyncIterator[Sessions]:
-        config = Config.model_validate_json(config_json)
-        log.configure(config.log.format, config.log.level)
-        async with application.build(config) as sessions:
-            yield sessions
-
-    return build
 
 
 def _parser() -> argparse.ArgumentParser:

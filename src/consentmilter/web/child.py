@@ -6,17 +6,14 @@ one of the first two. What it promises, and its exit codes, are those of `servin
 
 import argparse
 import asyncio
-import importlib
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Protocol, cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
-from consentmilter import log
-from consentmilter.config import Config
-from consentmilter.serving import Build, Current, process, serve
+from consentmilter.serving import Current, builder, process, serve
 from consentmilter.web.listening import Listening
 
 APPLICATION = "consentmilter.web.application"
@@ -36,13 +33,6 @@ class Apps(Protocol):
     @property
     def api(self) -> ASGIApp | None:
         """The API, if the configuration has one."""
-
-
-class Application(Protocol):
-    """What the process serves: a module with this function."""
-
-    def build(self, config: Config) -> AbstractAsyncContextManager[Apps]:
-        """Open what the configuration names. Raises `ConsentMilterError` if it cannot be had."""
 
 
 class Web:
@@ -84,19 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a web process to its end; the exit code."""
     args = _parser().parse_args(arguments)
     public, api = (socket.socket(fileno=fd) if fd is not None else None for fd in (args.listen_fd, args.api_fd))
-    build = _builder(cast(Application, importlib.import_module(args.application)))
+    build = builder(args.application)
     return asyncio.run(serve(args.control_fd, build, lambda current: Web(current, public, api)))
-
-
-def _builder(application: Application) -> Build[Apps]:
-    @asynccontextmanager
-    async def build(config_json: str) -> AsyncIterator[Apps]:
-        config = Config.model_validate_json(config_json)
-        log.configure(config.log.format, config.log.level)
-        async with application.build(config) as apps:
-            yield apps
-
-    return build
 
 
 def _parser() -> argparse.ArgumentParser:

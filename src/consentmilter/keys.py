@@ -7,7 +7,7 @@ file cannot tell who is on the list. Nothing here reads a file; `KeyRing.parse` 
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -81,6 +81,18 @@ def subject_of(text: str, ring: KeyRing) -> bytes:
     return _digest(text.encode("utf-8", "surrogateescape"), ring.subject, _SUBJECT)
 
 
+def subject_maker(ring: KeyRing) -> Callable[[str], bytes]:
+    """`subject_of` for millions: the key goes into one digest, and each text into a copy of it."""
+    keyed = blake2b(digest_size=SUBJECT_OCTETS, key=ring.subject, person=_SUBJECT)
+
+    def subject(text: str) -> bytes:
+        digest = keyed.copy()
+        digest.update(text.encode("utf-8", "surrogateescape"))
+        return digest.digest()
+
+    return subject
+
+
 def subject_of_address(address: Address, ring: KeyRing, foldings: Foldings) -> bytes:
     """The subject key under which a suppression of this address is kept, the site's foldings applied."""
     return subject_of(_text(fold(address, foldings)), ring)
@@ -92,10 +104,14 @@ def subjects_for(address: Address, ring: KeyRing, foldings: Foldings) -> tuple[b
     The first is the person's own. Then the address as it is, where a folding differs (it may have been stored before
     the folding was switched on), the domain, and up to 8 parent domains.
     """
-    texts = [_text(fold(address, foldings)), _text(address)]
-    if address.domain:
-        texts += [address.domain, *parents(address.domain)]
-    return tuple(subject_of(text, ring) for text in dict.fromkeys(texts))
+    domains = [address.domain, *parents(address.domain)] if address.domain else []
+    return own_subjects_of(address, ring, foldings) + tuple(subject_of(domain, ring) for domain in domains)
+
+
+def own_subjects_of(address: Address, ring: KeyRing, foldings: Foldings) -> tuple[bytes, ...]:
+    """Those subject keys of a recipient that are the person's own, and no domain's."""
+    texts = dict.fromkeys((_text(fold(address, foldings)), _text(address)))
+    return tuple(subject_of(text, ring) for text in texts)
 
 
 def _text(address: Address) -> str:

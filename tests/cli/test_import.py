@@ -23,7 +23,9 @@ def test_every_row_goes_in(site: Installation) -> None:
     listed = site.file("list.csv", LIST + "C@X.example,,\n.example.org,,\n")
     done = site.run("import", listed, "--scope", "acme", "--reason", "objection")
     [(batch,)] = site.rows("SELECT id FROM import_batch")
-    assert (done.out, done.err) == (f"{listed} (csv): 4 new, 0 known, 0 bad of 4 rows, batch {batch}\n", "")
+    assert done.out == f"{listed} (csv): 4 new, 0 known, 0 bad of 4 rows, batch {batch}\n"
+    said = "taken for a list with columns (email in 'email', reason in 'reason', date in 'date')"
+    assert done.err == f"{listed}: {said}\n"
     rows = site.rows("SELECT address, scope, reason, created, batch FROM suppression ORDER BY 1")
     [domain, a, b, c] = rows
     assert a == ("a@x.example", "acme", "unsubscribe", int(datetime(2026, 2, 1, tzinfo=UTC).timestamp()), batch)
@@ -47,7 +49,7 @@ def test_bad_rows_are_told_with_their_line_and_the_rest_goes_in(site: Installati
     )
     done = site.run("import", listed, code=1)
     assert ": 3 new, 0 known, 4 bad of 7 rows, batch " in done.out
-    assert done.err.splitlines() == [
+    assert done.err.splitlines()[1:] == [
         f"{listed}:4: email: 'nobody' is neither an address nor a domain",
         f"{listed}:5: reason: unknown reason 'dislike' (use {', '.join(Reason)}; --map reason= reads none)",
         f"{listed}:7: date: 'never' is no date (write 2026-02-01, 2026-02-01T12:30:00Z or seconds since 1970)",
@@ -57,7 +59,7 @@ def test_bad_rows_are_told_with_their_line_and_the_rest_goes_in(site: Installati
 
 def test_bad_rows_without_end_are_counted(site: Installation) -> None:
     """A file of the wrong kind does not fill the terminal."""
-    done = site.run("import", "-", given=b"nobody\n" * 200, code=1)
+    done = site.run("import", "-", "--format", "txt", given=b"nobody\n" * 200, code=1)
     assert len(done.err.splitlines()) == 51
     assert done.err.endswith("-: more bad rows are counted, not shown\n")
     assert "200 bad of 200 rows" in done.out
@@ -66,7 +68,7 @@ def test_bad_rows_without_end_are_counted(site: Installation) -> None:
 def test_what_a_file_says_plays_no_tricks_on_the_terminal(site: Installation) -> None:
     """Neither its rows nor its name, and no row is shown at any length."""
     listed = site.file(
-        "l\x1b[2Jist.txt", "a\x1b]0x\x07@x.example\n" + "y" * 5000 + "\ncaf\udce9@x.example\na@\u202ex\n"
+        "l\x1b[2Jist.txt", "a\x1b]0x\x07@x.example\n" + "y" * 5000 + "\n\u00fccaf\udce9@x.example\na@\u202ex\n"
     )
     done = site.run("import", listed, code=1)
     assert not set("\x1b\x07\u202e") & set(done.err + done.out)
@@ -145,7 +147,6 @@ def test_a_file_that_is_missing_stops_all_before_the_first(site: Installation) -
     listed = site.file("list.csv", LIST)
     done = site.run("import", listed, site.directory / "lits.csv", code=2)
     assert (done.out, done.err) == ("", f"error: {site.directory}/lits.csv: No such file or directory\n")
-    assert site.run("import", site.directory, code=2).err == f"error: {site.directory}: Is a directory\n"
     assert "only once" in site.run("import", "-", "-", code=2).err
     assert site.rows() == []
 
@@ -155,7 +156,9 @@ def test_what_went_in_before_a_fault_is_told(site: Installation) -> None:
     files = [site.file("one.csv", LIST), site.file("two.csv", "name;phone\nAnn;1\n")]
     done = site.run("import", *files, "--json", code=2)
     assert [report["new"] for report in done.json] == [2]
-    assert done.err.startswith(f"error: {files[1]}: no column of addresses among: 'name', 'phone' (")
+    error = done.err.splitlines()[-1]
+    assert error.startswith(f"error: {files[1]}: no column of addresses among: 'name', 'phone'; run: consentmilter ")
+    assert error.endswith(f" import {files[0]} {files[1]} --json --map email=COLUMN")
 
 
 def test_no_file_is_wrong_usage(site: Installation) -> None:
@@ -166,13 +169,14 @@ def test_no_file_is_wrong_usage(site: Installation) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ("email\na@x.example\n".encode("utf-16"), "this is UTF-16 text: save it as UTF-8"),
-        ("email\na@x.example\n".encode("utf-16-be").join([b"\xfe\xff", b""]), "this is UTF-16 text"),
-        (gzip.compress(b"email\na@x.example\n"), "this is a gzip file: unpack it"),
+        (
+            gzip.compress(gzip.compress(b"email\na@x.example\n", mtime=0), mtime=0),
+            "this is packed twice: unpack the gzip file in it",
+        ),
         (b"PK\x03\x04rest", "this is a ZIP archive or a spreadsheet"),
         (b"SQLite format 3\0rest", "this is a database"),
-        (b'[{"email": "a@x.example"}]', "this is a JSON array: write one object a line"),
-        (b"a@x.example,BOUNCE\n", "no column of addresses among: 'a@x.example', 'BOUNCE'"),
+        (b"a@x.example,LEFT\n", "no column of addresses among: 'a@x.example', 'LEFT'; run: consentmilter "),
+        (b"subject:\n  id: 1\n  key: c2VjcmV0\n", "this is no list: there is no line that is an address or a domain"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_with_the_mend(site: Installation, content: bytes, what: str) -> None:
@@ -207,7 +211,7 @@ def test_columns_are_named_by_map(site: Installation) -> None:
 def test_a_map_that_maps_nothing_is_refused(site: Installation, wrong: str) -> None:
     """With the way to write it."""
     done = site.run("import", "-", "--map", wrong, given=LIST.encode(), code=2)
-    assert done.err.startswith(f"error: --map {wrong}: write OURS=COLUMN, where OURS is one of email, reason, ")
+    assert done.err.startswith(f"error: --map {wrong}: write OURS=COLUMN, where OURS is one of email, hash, reason, ")
 
 
 def test_an_unknown_scope_is_refused(site: Installation) -> None:
@@ -251,9 +255,10 @@ def test_import_prints_json(site: Installation) -> None:
         return report
 
     first, again = said(code=1), said(code=0)
-    keys = ["file", "file_format", "batch", "finished", "resumed", "rows", "new", "known", "bad"]
+    counts = ["rows", "new", "known", "bad", "skipped"]
+    keys = ["file", "file_format", "batch", "finished", "resumed", "stopped", *counts]
     assert list(first) == list(again) == list(said("--dry-run", "--scope", "acme", code=1)) == keys
-    assert {key: first[key] for key in keys[4:]} == {"resumed": False, "rows": 3, "new": 2, "known": 0, "bad": 1}
+    assert [first[key] for key in keys[4:]] == [False, False, 3, 2, 0, 1, {}]
     assert (first["file"], first["file_format"], first["finished"]) == (str(listed), "csv", None)
     assert again["batch"] == first["batch"]
     assert datetime.fromisoformat(again["finished"]).tzinfo is not None
@@ -271,7 +276,8 @@ def test_a_bar_is_drawn_on_a_terminal(site: Installation) -> None:
 def test_no_bar_is_drawn_elsewhere(site: Installation) -> None:
     """A log file has no use for it."""
     listed = site.file("list.txt", "".join(f"p{n}@x.example\n" for n in range(30_000)))
-    assert site.program("import", listed).err == ""
+    told = site.program("import", listed).err
+    assert told == f"{listed}: taken for a plain list (one address or domain a line)\n"
 
 
 def with_terminal(site: Installation, make: Callable[[], Path]) -> tuple[bytes, bytes]:

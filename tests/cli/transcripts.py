@@ -29,6 +29,7 @@ FILES = {
     "ana.silva@example.org,complaint,2025-11-02\n"
     "b.okafor at example.com,unsubscribe,2026-05-09\n"
     ".lists.example.com,objection,2026-04-04\n",
+    "wrong-list.txt": "friend@example.net\n.lists.example.com\n",
     "letter.eml": "From: Acme <news@acme.example>\nSubject: This week\n\nHello.\n",
     "patch.eml": "From: Acme <security@acme.example>\nX-Consent-Stream: acme.security\nSubject: Patch\n\nHello.\n",
 }
@@ -41,6 +42,7 @@ _PASSING = (
     (r"\b[0-9a-f]{32}\b", "KEY"),
     (r"\b[0-9a-f]{16}\b", "BATCH"),
     (r"\b[a-z2-7]{52}\b", "TOKEN"),
+    (r"\bAQAA[\w-]{20,}", "CURSOR"),
     (r"\d{4}-\d\d-\d\d", "DATE"),
     (r"\d\d:\d\d(:\d\d)?(\.\d+)?", "TIME"),
     (r'"pid": \d+', "PID"),

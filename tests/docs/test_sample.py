@@ -1,13 +1,14 @@
 """conf/: the sample configuration shows every key with its default, and the sample lists load."""
 
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from consentmilter.config import Config, parse
 from consentmilter.config.source import KeyPath, Source
-from consentmilter.importers import Entry, detect, read_rows
+from consentmilter.importers import Entry, read_rows, recognise
 from consentmilter.keys import KeyRing
 from consentmilter.subjects import subject_named
 from tests.docs.config_keys import keys
@@ -76,8 +77,9 @@ def test_every_row_of_the_csv_sample_has_a_reason_and_a_date() -> None:
 
 def _rows(path: Path) -> list[Entry]:
     text = path.read_text(encoding="utf-8")
-    assert detect(text) == path.suffix.removeprefix(".")
-    rows = list(read_rows(text.splitlines(keepends=True), detect(text), {}))
+    plan = recognise(text, file_name=path.name)
+    assert plan.format == path.suffix.removeprefix(".")
+    rows = list(read_rows(StringIO(text).read, plan))
     assert all(isinstance(row, Entry) for row in rows), rows
     return [row for row in rows if isinstance(row, Entry)]
 

@@ -1,18 +1,24 @@
 """Reasons, dates and evidence, as files write them."""
 
+import io
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from consentmilter.importers import BadRow, Entry
-from consentmilter.importers.rows import MAX_EVIDENCE, entry
+from consentmilter.importers import BadRow, Entry, Row, read_rows, recognise
+from consentmilter.importers.columns import RowReader
+from consentmilter.importers.dialects import GENERIC
+from consentmilter.importers.rows import MAX_EVIDENCE
 from consentmilter.model import Reason
+from tests.importers.reading import bare
 
 NOON = datetime(2026, 2, 1, 12, tzinfo=UTC)
 
 
-def read(**values: str) -> Entry | BadRow:
-    return entry(7, {"email": "a@x.example", **values})
+def read(**values: str) -> Row:
+    cells = {"email": "a@x.example", **values}
+    return bare(RowReader(GENERIC, list(cells), {})(7, list(cells.values())))
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -28,7 +34,7 @@ def test_no_reason_is_none(word: str) -> None:
     assert read(reason=word, date=word, evidence=word) == Entry(7, "a@x.example")
 
 
-@pytest.mark.parametrize("word", ["bounced", "unsubscribed by the user, twice", "x" * 10_000, "compl\udce9int", "*"])
+@pytest.mark.parametrize("word", ["gone away", "unsubscribed by the user, twice", "x" * 10_000, "compl\udce9int", "*"])
 def test_another_reason_is_a_bad_row(word: str) -> None:
     """It names those that there are, and the way around."""
     found = read(reason=word)
@@ -43,6 +49,10 @@ def test_another_reason_is_a_bad_row(word: str) -> None:
     [
         "2026-02-01T12:00:00Z",
         "2026-02-01 12:00:00",
+        "Sun, 01 Feb 2026 12:00:00 GMT",
+        "Sun, 1 Feb 2026 12:00:00 +0000",
+        "1 feb 2026 12:00 UTC",
+        "Sun, 01 Feb 2026 14:00:00 +0200 (EET)",
         "2026-02-01T12:00",
         "2026-02-01 12:00:00 UTC",
         "2026-02-01T14:00:00+02:00",
@@ -56,7 +66,7 @@ def test_another_reason_is_a_bad_row(word: str) -> None:
     ],
 )
 def test_a_time_may_be_written_in_several_ways(word: str) -> None:
-    """ISO 8601, and seconds or milliseconds since 1970; without a zone it is UTC."""
+    """ISO 8601, as mail has it, and seconds or milliseconds since 1970; without a zone it is UTC."""
     assert read(date=word) == Entry(7, "a@x.example", at=NOON)
 
 
@@ -105,3 +115,15 @@ def test_evidence_is_kept_to_a_length() -> None:
 def test_a_row_without_an_address_is_bad(address: str) -> None:
     """Whatever else it says."""
     assert read(email=address, reason="complaint") == BadRow(7, "email", "no address")
+
+
+def test_an_address_in_our_json_lines_is_taken_as_it_stands() -> None:
+    """The apostrophe that guards a cell of a table is part of the address there."""
+    line = json.dumps({"email": "'=1@x.example", "scope": "*", "reason": "manual", "origin": "cli",
+                       "created": "2026-01-01T00:00:00Z", "expires": None, "batch": None,
+                       "asserted_again": False})  # fmt: skip
+    plan = recognise(line)
+    [entry] = read_rows(io.StringIO(line, newline="").readline, plan)
+    assert plan.format == "consentmilter"
+    assert isinstance(entry, Entry)
+    assert entry.address == "'=1@x.example"

@@ -1,43 +1,54 @@
 """Suppression files as rows: text in, entries and bad rows out. Pure; whoever calls opens the file.
 
-`detect` finds the format from the first lines, `bounded` cuts lines that never end, and `read_rows` picks the reader.
-Raises `HeaderError` where a file does not say which of its columns holds the address, and nothing else.
+`recognise` makes a plan of how to read a file from its beginning, and `read_rows` reads it so. Raises `HeaderError`
+where a file does not say who is meant, or must not be imported, and nothing else.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
+from collections.abc import Iterator
 
-from consentmilter.importers import csv_rows, jsonl_rows, text_rows
-from consentmilter.importers.lines import bounded, first_line
-from consentmilter.importers.rows import BadRow, Entry, HeaderError
+from consentmilter.importers import csv_rows, json_rows, key_rows
+from consentmilter.importers.columns import CAUSE, LINE, RowReader
+from consentmilter.importers.dialects import COLUMNS
+from consentmilter.importers.lines import Read
+from consentmilter.importers.recognise import FORMATS, SHAPES, Plan, recognise
+from consentmilter.importers.rows import BadRow, Entry, Hashed, HeaderError, Keyed, Row, Skipped
 
-Format = Literal["csv", "jsonl", "txt"]
+__all__ = [
+    "CAUSE",
+    "COLUMNS",
+    "FORMATS",
+    "LINE",
+    "SHAPES",
+    "BadRow",
+    "Entry",
+    "Hashed",
+    "HeaderError",
+    "Keyed",
+    "Plan",
+    "Row",
+    "Skipped",
+    "read_rows",
+    "recognise",
+]
 
-__all__ = ["BadRow", "Entry", "Format", "HeaderError", "bounded", "detect", "read_rows"]
 
-
-def detect(sample: str, columns: Mapping[str, str] | None = None) -> Format:
-    """The format of a file that begins with `sample`; one whose `columns` were named has columns."""
-    first = first_line(sample)
-    if first.startswith("{"):
-        return "jsonl"
-    if first == "[" or (first.startswith("[") and "{" in first):
-        raise HeaderError("this is a JSON array: write one object a line (jq -c '.[]' FILE)")
-    return "csv" if columns or csv_rows.has_columns(first) else "txt"
-
-
-def read_rows(lines: Iterable[str], file_format: Format, columns: Mapping[str, str]) -> Iterator[Entry | BadRow]:
+def read_rows(read: Read, plan: Plan) -> Iterator[Row]:
     """Every row of a file, in order.
 
-    Text that was not UTF-8 is expected as lone surrogates. `columns` maps our column names to the file's, or to
-    nothing where the file's own shall not be read. Raises `HeaderError` if no column can hold the address.
+    `read` gives text as a file does that was opened with universal line ends. Octets that were no text are expected
+    as lone surrogates.
     """
-    match file_format:
+    match plan.shape:
         case "csv":
-            return csv_rows.read(lines, columns)
+            reader = RowReader(plan.dialect, plan.names, plan.columns)
+            return csv_rows.read(read, plan.delimiter, plan.names, reader, header=plan.header)
         case "jsonl":
-            return jsonl_rows.read(lines, columns)
+            return json_rows.read_lines(read, json_rows.ObjectReader(plan.dialect, plan.names, plan.columns))
+        case "json":
+            return json_rows.read_array(read, json_rows.ObjectReader(plan.dialect, plan.names, plan.columns))
         case "txt":
-            if columns:
-                raise HeaderError("a plain list has no columns to map (is it --format csv?)")
-            return text_rows.read(lines)
+            return key_rows.read_list(read)
+        case "hashes":
+            return key_rows.read_hashes(read)
+        case "postfix":
+            return key_rows.read_access_map(read)

@@ -1,31 +1,31 @@
-"""CSV with a header line; separated by comma, semicolon or tab, whichever the header uses.
+"""CSV: rows of cells, below a header or without one.
 
-A quote that is never closed makes one bad row and no more: the lines that it swallowed are read again as rows.
+A quote that is never closed makes one bad row and no more: the lines that it swallowed are read again as rows. Lines
+without quotes, which most are, take a short way that comes to the same.
 """
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Self
 
-from consentmilter.importers.lines import TOO_LONG, is_blank, plain, too_long
-from consentmilter.importers.rows import BadRow, Entry, HeaderError, clipped, columns_of, entry, names_address
-
-DELIMITERS = ",;\t"
+from consentmilter.importers.columns import RowReader
+from consentmilter.importers.lines import BYTE_ORDER_MARK, MAX_LINE, TOO_LONG, Read, blocks, is_blank, plain, too_long
+from consentmilter.importers.rows import BadRow, Row, clipped
 
 MAX_RECORD_LINES = 100
 """How many lines a quoted field may reach over, so that a quote without its end is noticed soon."""
 
 
-class _UnreadableError(Exception):
+class UnreadableError(Exception):
     """The record cannot be CSV; the message says why."""
 
 
-class _Lines:
+class Lines:
     """The lines of a file, for the csv module: counted, and those of the record at hand can be put back."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._source = iter(lines)
+    def __init__(self, read: Read) -> None:
+        self._blocks = blocks(read)
         self._ahead: deque[str] = deque()
         self.record: list[str] = []
         self.number = 0
@@ -34,14 +34,16 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = plain(self._ahead.popleft() if self._ahead else next(self._source))
+        while not self._ahead:
+            self._ahead.extend(next(self._blocks))
+        line = plain(self._ahead.popleft())
         self.number += 1
         self.record.append(line)
         if too_long(line):
-            raise _UnreadableError(TOO_LONG)
+            raise UnreadableError(TOO_LONG)
         if len(self.record) > MAX_RECORD_LINES:
-            raise _UnreadableError(f"a quote is open for {MAX_RECORD_LINES} lines")
-        return line
+            raise UnreadableError(f"a quote is open for {MAX_RECORD_LINES} lines")
+        return f"{line}\n"
 
     def begin(self) -> int:
         """Begin a record; the number of its first line."""
@@ -53,82 +55,103 @@ class _Lines:
         self._ahead.extendleft(reversed(self.record[kept:]))
         self.number -= len(self.record[kept:])
 
+    def plain_lines(self) -> list[str] | None:
+        """The next lines, all at once, if none has anything that would have to be looked at: no quote, no mark."""
+        if not self._ahead:
+            self._ahead.extend(next(self._blocks, ()))
+        lines = list(self._ahead)
+        if any('"' in line or BYTE_ORDER_MARK in line for line in lines) or max(map(len, lines), default=0) > MAX_LINE:
+            return None
+        self._ahead.clear()
+        self.number += len(lines)
+        return lines
 
-def has_columns(line: str) -> bool:
-    """Whether the first line of a file shows that it has columns: a delimiter, or the name of the address column."""
-    return names_address(line.strip('"')) or any(delimiter in line for delimiter in DELIMITERS)
+    @property
+    def within_block(self) -> bool:
+        """Whether lines are left of those that came with the last one."""
+        return bool(self._ahead)
 
 
-def read(lines: Iterable[str], columns: Mapping[str, str]) -> Iterator[Entry | BadRow]:
-    """Every row below the header. Raises `HeaderError` if the header names no column of addresses."""
-    source = _Lines(lines)
-    rows = csv.reader(source, delimiter=_to_header(source, columns), strict=True)
-    try:
-        header = next(rows, [])
-    except (csv.Error, _UnreadableError) as error:
-        raise HeaderError(f"line {source.number}: the header is not CSV: {error}") from error
-    positions = {ours: header.index(name) for ours, name in columns_of(header, columns).items()}
-    return _rows(source, rows, positions, len(header))
-
-
-def _rows(
-    source: _Lines, rows: Iterator[list[str]], positions: Mapping[str, int], width: int
-) -> Iterator[Entry | BadRow]:
+def read(text: Read, delimiter: str, names: Sequence[str], reader: RowReader, *, header: bool) -> Iterator[Row]:
+    """Every row; of a file with a header, those below it."""
+    source, width = Lines(text), len(names)
+    if header:
+        pass_header(source, delimiter, names)
     while True:
+        first = source.number + 1
+        lines = source.plain_lines()
+        if lines is None:
+            yield from _careful(source, delimiter, reader, width)
+        elif lines:
+            yield from _quick(lines, first, delimiter, reader, width)
+        else:
+            return
+
+
+def pass_header(source: Lines, delimiter: str, names: Sequence[str] = ()) -> list[str]:
+    """Pass over what stands before the header and over the header itself, and return its cells.
+
+    Comments may stand before it, but one that has the `names` is the header. Raises `UnreadableError`, or the csv
+    module's error, if it is no CSV.
+    """
+    for line in source:
+        if not is_blank(line) or split(line, delimiter) == list(names):
+            source.put_back(0)
+            break
+        source.begin()
+    source.begin()
+    return next(csv.reader(source, delimiter=delimiter, strict=True), [])
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """The cells of a line, as far as it can be told from this line alone."""
+    try:
+        return next(csv.reader([line.strip()], delimiter=delimiter), [])
+    except csv.Error:  # longer than any cell may be
+        return line.strip().split(delimiter)
+
+
+def _quick(lines: list[str], number: int, delimiter: str, reader: RowReader, width: int) -> Iterator[Row]:
+    for line in lines:
+        cells = line.split(delimiter)
+        if len(cells) > width and any(map(str.strip, cells[width:])):
+            yield BadRow(number, "-", f"not CSV: {_too_wide(cells, width)}", cells)
+        elif cells[0].strip() or any(map(str.strip, cells)):
+            yield reader(number, cells)
+        number += 1
+
+
+def _careful(source: Lines, delimiter: str, reader: RowReader, width: int) -> Iterator[Row]:
+    """The rows of the lines at hand, and of as many more as the last of them reaches over."""
+    rows = csv.reader(source, delimiter=delimiter, strict=True)
+    while source.within_block:
         line = source.begin()
         try:
             row = next(rows)
-            _check(row, positions, width)
+            _check(row, reader.email, width)
         except StopIteration:
             return
-        except (csv.Error, _UnreadableError) as error:
-            yield BadRow(line, "-", _cause(error, source.record))
+        except (csv.Error, UnreadableError) as error:
+            yield BadRow(line, "-", _cause(error, source.record), (clipped(source.record[0]),))
             source.put_back(1)
         else:
-            if any(cell.strip() for cell in row):
-                yield entry(line, {ours: row[at] for ours, at in positions.items() if at < len(row)})
+            if any(map(str.strip, row)):
+                yield reader(line, row)
 
 
-def _check(row: list[str], positions: Mapping[str, int], width: int) -> None:
+def _check(row: list[str], email: int, width: int) -> None:
     """Refuse a row that has more cells than the header, and one whose address reaches over lines."""
-    if any(cell.strip() for cell in row[width:]):
-        raise _UnreadableError(f"{len(row)} columns, but the header has {width} (a missing quote?)")
-    address = row[positions["email"]].strip() if positions["email"] < len(row) else ""
-    if "\n" in address or "\r" in address:
-        raise _UnreadableError("a line end within the address")
+    if any(map(str.strip, row[width:])):
+        raise UnreadableError(_too_wide(row, width))
+    if 0 <= email < len(row) and "\n" in row[email].strip():
+        raise UnreadableError("a line end within the address")
+
+
+def _too_wide(row: list[str], width: int) -> str:
+    return f"{len(row)} columns, but the header has {width} (a missing quote?)"
 
 
 def _cause(error: Exception, record: list[str]) -> str:
     if isinstance(error, csv.Error) and (len(record) > 1 or "end of data" in str(error)):
         return "not CSV: a quote is opened and never closed"
     return clipped(f"not CSV: {error}")
-
-
-def _to_header(source: _Lines, columns: Mapping[str, str]) -> str:
-    """Pass over what stands before the header, and find what separates its columns."""
-    line = ""
-    for line in source:
-        source.begin()
-        if names_address(*_cells(line)) or not is_blank(line):
-            break
-    source.record = [line]
-    source.put_back(0)
-    source.begin()
-    return max(DELIMITERS, key=lambda delimiter: (_fits(line, delimiter, columns), line.count(delimiter)))
-
-
-def _fits(line: str, delimiter: str, columns: Mapping[str, str]) -> bool:
-    """Whether a column of addresses is found in the line, split by the delimiter."""
-    try:
-        columns_of(_split(line, delimiter), columns)
-    except HeaderError:
-        return False
-    return True
-
-
-def _cells(line: str) -> list[str]:
-    return [cell for delimiter in DELIMITERS for cell in _split(line, delimiter)]
-
-
-def _split(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line.strip()], delimiter=delimiter), [])

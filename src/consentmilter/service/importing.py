@@ -4,191 +4,233 @@ Good rows go in, bad ones are reported; the same file again changes nothing; a f
 on to the same result. Raises `UsageError` for a file that cannot be understood, and the store's errors.
 """
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from io import TextIOWrapper
-from itertools import islice
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from consentmilter.addresses import Foldings
-from consentmilter.errors import AddressError, UsageError
-from consentmilter.importers import BadRow, Entry, Format, bounded, detect, read_rows
-from consentmilter.importers.rows import clipped
+from consentmilter.errors import UsageError
+from consentmilter.importers import BadRow, Plan, recognise
 from consentmilter.keys import KeyRing
-from consentmilter.model import Assertion, Reason
+from consentmilter.model import Reason
+from consentmilter.service.bulk import import_staged, preview_staged
+from consentmilter.service.parsing import Chunk, Job, chunks
 from consentmilter.service.suppressions import (
-    CHUNK_ROWS,
     Actor,
     begin_batch,
     find_batch,
     finish_batch,
-    import_chunk,
-    preview_chunk,
+    utc_now,
 )
+from consentmilter.service.unpacking import Examined, examine
+from consentmilter.store.batches import Batch
+from consentmilter.store.chunks import Said
+from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
-from consentmilter.subjects import subject_named
 
-_SAMPLE = 64 * 1024
-
-_NO_TEXT = {
-    b"\xff\xfe": "UTF-16 text: save it as UTF-8",
-    b"\xfe\xff": "UTF-16 text: save it as UTF-8",
-    b"\x1f\x8b": "a gzip file: unpack it (zcat FILE | consentmilter import -)",
-    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
-    b"SQLite format 3\0": "a database",
-}
-"""How files begin that are no suppression list, and what they are."""
+HashedFrom = Literal["lower", "as-is"]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How the rows of a file become assertions."""
+    """How the rows of a file become assertions.
+
+    `file_format` is one of the importers' formats, or None to recognise it. `list_name` is what a hash list is known
+    by, the file's name if there is none. More bad rows than `max_errors` end an import.
+    """
 
     scope: str
     reason: Reason
     ring: KeyRing
     foldings: Foldings
     store_addresses: bool
-    file_format: Format | None = None
+    file_format: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    list_name: str | None = None
+    hashed_from: HashedFrom = "lower"
+    max_errors: int | None = None
 
 
 @dataclass(slots=True)
 class Report:
     """What an import did, or with a dry run would do.
 
-    `finished` is set if the file was imported before, `resumed` if an import of it was interrupted before.
+    `finished` is set if the file was imported before, `resumed` if an import of it was interrupted before, `stopped` if
+    there were too many bad rows. `skipped` counts rows that are no opt-outs, by what they are.
     """
 
     file: str
-    file_format: Format
+    file_format: str
     batch: str | None = None
     finished: datetime | None = None
     resumed: bool = False
+    stopped: bool = False
     rows: int = 0
     new: int = 0
     known: int = 0
     bad: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: octets of the file, rows read, and of these the ones that are stored."""
+
+    octets: int
+    rows: int
+    stored: int = 0
+    to_store: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told while an import runs: of each bad row, and of the octets read so far."""
+    """Who is told while an import runs: how the file is read, of each bad row, and of the progress."""
 
+    recognised: Callable[[Plan, Examined], None]
     bad_row: Callable[[BadRow], None]
-    progress: Callable[[int], None]
+    progress: Callable[[Progress], None]
 
 
 async def import_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, actor: Actor, watch: Watch) -> Report:
     """Import a seekable file, of which `name` is what the records shall say."""
-    report, digest = _examine(file, name, terms)
-    with _rows(file, report, terms) as rows:
-        await _note_earlier(store, report, digest, terms)
-        batch = await begin_batch(store, name, digest, actor, terms.scope, terms.reason)
-        report.batch = batch.id
-        if report.finished is not None:
-            return report
-        for chunk in _chunks(_assertions(rows, report, terms, watch)):
-            watch.progress(file.tell())
-            await import_chunk(store, batch, chunk, actor)
-    done = await finish_batch(store, batch, rows=report.rows, bad=report.bad)
-    # Counted at the end, so that an import that went on after an interruption counts what it did before, too.
-    report.new, report.known = done.new, done.known
-    return report
+    run = _Run(file, name, terms, watch)
+    await run.note_earlier(store)
+    batch = await begin_batch(store, name, run.digest, actor, terms.scope, terms.reason)
+    run.report.batch = batch.id
+    if run.report.finished is not None:
+        return run.report
+    with run.staged(store) as staged:
+        await run.read(staged)
+        for list_name, rows in staged.by_list.items():
+            progress = run.progress(staged, list_name)
+            await import_staged(store, batch, rows, actor, list_name=list_name, progress=progress)
+    if not run.report.stopped:
+        await _finish(store, batch, run)
+    return run.report
 
 
 async def preview_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, watch: Watch) -> Report:
     """Say what importing the file would do, and change nothing."""
-    report, digest = _examine(file, name, terms)
-    seen: set[int] = set()
-    with _rows(file, report, terms) as rows:
-        await _note_earlier(store, report, digest, terms)
-        if report.finished is not None:
-            return report
-        for chunk in _chunks(_assertions(rows, report, terms, watch)):
-            watch.progress(file.tell())
-            outcome = await preview_chunk(store, [said for said in chunk if _is_first(said, seen)])
-            report.new += outcome.new
-    report.known = report.rows - report.bad - report.new
+    run = _Run(file, name, terms, watch)
+    await run.note_earlier(store)
+    report = run.report
+    if report.finished is not None:
+        return report
+    with run.staged(store) as staged:
+        await run.read(staged)
+        for list_name, rows in staged.by_list.items():
+            report.new += (await preview_staged(store, rows, progress=run.progress(staged, list_name))).new
+    report.known = report.rows - report.bad - report.skipped.total() - report.new
     return report
 
 
-def _examine(file: BinaryIO, name: str, terms: Terms) -> tuple[Report, bytes]:
-    """What the file is, before a row of it is read."""
-    sample = file.read(_SAMPLE)
-    for start, what in _NO_TEXT.items():
-        if sample.startswith(start):
-            raise UsageError(f"this is {what}")
-    file_format = terms.file_format or detect(sample.decode("utf-8", "surrogateescape"), terms.columns)
-    return Report(name, file_format), _digest(file, file_format, terms.columns)
+async def _finish(store: Store, batch: Batch, run: "_Run") -> None:
+    run.refuse_changed()
+    report = run.report
+    done = await finish_batch(store, batch, rows=report.rows, bad=report.bad, skipped=report.skipped.total())
+    # Counted at the end, so that an import that went on after an interruption counts what it did before, too.
+    report.new, report.known = done.new, done.known
 
 
-async def _note_earlier(store: Store, report: Report, digest: bytes, terms: Terms) -> None:
-    """Note in the report what is known of an earlier import of the same file."""
-    batch = await find_batch(store, digest, terms.scope, terms.reason)
-    if batch is not None:
-        report.batch, report.finished, report.resumed = batch.id, batch.finished, batch.finished is None
+class _Run:
+    """One file on its way in; a file is examined before a row of it is read."""
+
+    def __init__(self, file: BinaryIO, name: str, terms: Terms, watch: Watch) -> None:
+        self._file, self._terms, self._watch = file, terms, watch
+        self._state = _state(file)
+        examined = examine(file)
+        plan = recognise(examined.sample, file_name=name, wanted=terms.file_format, columns=terms.columns)
+        watch.recognised(plan, examined)
+        self.report = Report(name, plan.format)
+        self.digest = _digest(examined, plan, terms)
+        self._job = Job(
+            plan, examined.packing, examined.encoding, terms.scope, terms.reason, terms.ring, terms.foldings,
+            terms.store_addresses, _list_name(name, terms), utc_now(),
+        )  # fmt: skip
+
+    async def note_earlier(self, store: Store) -> None:
+        """Note in the report what is known of an earlier import of the same file."""
+        batch = await find_batch(store, self.digest, self._terms.scope, self._terms.reason)
+        if batch is not None:
+            report = self.report
+            report.batch, report.finished, report.resumed = batch.id, batch.finished, batch.finished is None
+
+    @contextmanager
+    def staged(self, store: Store) -> Iterator["_Staged"]:
+        with ExitStack() as stack:
+            yield _Staged(store, stack)
+
+    async def read(self, staged: "_Staged") -> None:
+        """Read the file, tell of its bad rows, and gather what the others say."""
+        report = self.report
+        for chunk in chunks(self._file, self._job):
+            staged.add(chunk)
+            report.rows += chunk.rows
+            report.skipped += chunk.skipped
+            self._watch.progress(Progress(chunk.octets, report.rows))
+            for row in chunk.bad:
+                report.bad += 1
+                self._watch.bad_row(row)
+                if self._terms.max_errors is not None and report.bad > self._terms.max_errors:
+                    report.stopped = True
+                    return
+            await asyncio.sleep(0)  # Ctrl-C comes in here
+
+    def progress(self, staged: "_Staged", list_name: str | None) -> Callable[[int], None]:
+        """Who is told how much of one list is stored."""
+        names = list(staged.by_list)
+        before = sum(len(staged.by_list[name]) for name in names[: names.index(list_name)])
+        size, rows, total = self._state[0], self.report.rows, len(staged)
+        return lambda done: self._watch.progress(Progress(size, rows, before + done, total))
+
+    def refuse_changed(self) -> None:
+        """Refuse a file that somebody wrote to meanwhile: who knows what of it was read."""
+        if _state(self._file) != self._state:
+            raise UsageError("the file changed while it was read: import it again")
 
 
-@contextmanager
-def _rows(file: BinaryIO, report: Report, terms: Terms) -> Iterator[Iterator[Entry | BadRow]]:
-    file.seek(0)
-    # newline="" leaves line ends inside quotes to the csv module; odd octets are for the address check to name.
-    text = TextIOWrapper(file, encoding="utf-8", errors="surrogateescape", newline="")
-    try:
-        yield read_rows(bounded(text.readline), report.file_format, terms.columns)
-    finally:
-        text.detach()  # the file is the caller's to close
+class _Staged:
+    """What a file says, gathered: that of people and domains, and that of each hash list."""
+
+    def __init__(self, store: Store, stack: ExitStack) -> None:
+        self._store, self._stack = store, stack
+        self.by_list: dict[str | None, Staging] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_list.values()))
+
+    def add(self, chunk: Chunk) -> None:
+        self._add(None, chunk.said)
+        for name, rows in chunk.digests.items():
+            self._add(name, rows)
+
+    def _add(self, name: str | None, rows: list[Said]) -> None:
+        if rows and name not in self.by_list:
+            self.by_list[name] = self._stack.enter_context(self._store.staging())
+        if rows:
+            self.by_list[name].add(rows)
 
 
-def _assertions(rows: Iterator[Entry | BadRow], report: Report, terms: Terms, watch: Watch) -> Iterator[Assertion]:
-    for row in rows:
-        report.rows += 1
-        found = _assertion(row, terms) if isinstance(row, Entry) else row
-        if isinstance(found, BadRow):
-            report.bad += 1
-            watch.bad_row(found)
-        else:
-            yield found
+def _list_name(name: str, terms: Terms) -> str:
+    """What a hash list is known by; whose digests were not made of small letters, it says so."""
+    bare = terms.list_name or name.rpartition("/")[2]
+    return f"{bare} (as-is)" if terms.hashed_from == "as-is" else bare
 
 
-def _assertion(row: Entry, terms: Terms) -> Assertion | BadRow:
-    try:
-        subject = subject_named(row.address, terms.ring, terms.foldings)
-    except AddressError as error:
-        return BadRow(row.line, "email", clipped(str(error)))
-    return Assertion(
-        subject=subject.key,
-        address=subject.text if terms.store_addresses else None,
-        scope=terms.scope,
-        reason=row.reason or terms.reason,
-        at=row.at,
-        evidence=row.evidence,
-    )
+def _state(file: BinaryIO) -> Sequence[int]:
+    """What changes when somebody writes to the file; its size is the first."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
-def _is_first(said: Assertion, seen: set[int]) -> bool:
-    """Whether nobody said the same in an earlier row; an import would find that one standing."""
-    mark = hash((said.subject, said.reason))
-    if mark in seen:
-        return False
-    seen.add(mark)
-    return True
-
-
-def _chunks(assertions: Iterator[Assertion]) -> Iterator[list[Assertion]]:
-    while chunk := list(islice(assertions, CHUNK_ROWS)):
-        yield chunk
-
-
-def _digest(file: BinaryIO, file_format: Format, columns: Mapping[str, str]) -> bytes:
-    """What makes two imports the same: the octets, and how they are read."""
-    file.seek(0)
-    digest = hashlib.blake2b(digest_size=32)
-    while octets := file.read(_SAMPLE):
-        digest.update(octets)
-    digest.update(repr((file_format, sorted(columns.items()))).encode())
-    return digest.digest()
+def _digest(examined: Examined, plan: Plan, terms: Terms) -> bytes:
+    """What makes two imports the same: the octets, once unpacked, and how they are read."""
+    read_as = (plan.format, plan.shape, sorted(terms.columns.items()))
+    of_hashes = (terms.list_name, terms.hashed_from)
+    return hashlib.blake2b(examined.digest + repr((read_as, of_hashes)).encode(), digest_size=32).digest()

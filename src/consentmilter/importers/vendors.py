@@ -1,0 +1,268 @@
+"""The table of dialects: every system whose files are known, one entry for each of its lists.
+
+docs/import.md has the same table for people, and says where each form is from; a test holds the two together.
+"""
+
+from consentmilter.importers.dialects import Dialect, Passed
+from consentmilter.model import Reason
+
+_TEMPORARY = r"4\d\d|4\.\d+\.\d+"
+
+_MAILCHIMP_EVIDENCE = ("unsubreason", "unsubreasonother", "unsubcampaigntitle")
+
+_EVERY: tuple[Dialect, ...] = (
+    Dialect(
+        name="consentmilter",
+        title="an export of consentmilter",
+        signature=("scope", "reason", "origin", "created", "assertedagain"),
+        columns={
+            "email": ("email", "domain"),
+            "hash": ("digest",),
+            "subject": ("subject",),
+            "key": ("key",),
+            "list": ("list",),
+            "scope": ("scope",),
+            "reason": ("reason",),
+            "date": ("created",),
+            "expires": ("expires",),
+        },
+        guarded=True,
+    ),
+    Dialect(
+        name="consentmilter-changes",
+        title="a feed of changes of consentmilter",
+        signature=("action", "at", "subject", "address", "scope", "origin", "batch"),
+        columns={"email": ("address",)},
+        refused="a feed of changes holds people who came off the list again: import an export (--format jsonl)",
+    ),
+    Dialect(
+        name="sendgrid-bounces",
+        title="bounces of SendGrid",
+        signature=("status", "reason", "email", "created"),
+        exact=True,
+        columns={"email": ("email",), "date": ("created",), "evidence": ("reason", "status")},
+        reason=Reason.HARD_BOUNCE,
+        passed=(Passed("status", _TEMPORARY, "temporary failure"),),
+    ),
+    Dialect(
+        name="sendgrid-blocks",
+        title="blocks of SendGrid",
+        file_name=r"block",
+        signature=("status", "reason", "email", "created"),
+        exact=True,
+        columns={"email": ("email",)},
+        nobody="blocked message, not a blocked person",
+    ),
+    Dialect(
+        name="sendgrid-unsubscribes",
+        title="global unsubscribes of SendGrid",
+        signature=("email", "created"),
+        exact=True,
+        columns={"email": ("email",), "date": ("created",)},
+        reason=Reason.UNSUBSCRIBE,
+    ),
+    Dialect(
+        name="sendgrid-spam-reports",
+        title="spam reports of SendGrid",
+        signature=("ip", "email", "created"),
+        exact=True,
+        columns={"email": ("email",), "date": ("created",), "evidence": ("ip",)},
+        reason=Reason.COMPLAINT,
+    ),
+    Dialect(
+        name="sendgrid-invalid",
+        title="invalid addresses of SendGrid",
+        signature=("reason", "email", "created"),
+        exact=True,
+        columns={"email": ("email",), "date": ("created",), "evidence": ("reason",)},
+        reason=Reason.HARD_BOUNCE,
+    ),
+    Dialect(
+        name="sendgrid-group",
+        title="an unsubscribe group of SendGrid",
+        file_name=r"asm_groups?_\d+_suppressions",
+        columns={"email": ("1",), "date": ("created", "createdat")},
+        reason=Reason.UNSUBSCRIBE,
+    ),
+    Dialect(
+        name="ses",
+        title="the suppression list of Amazon SES",
+        signature=("emailaddress", "reason"),
+        lacks=("suppressionreason",),
+        first_line=r'"?[^",\s]+@[^",\s]+"?\s*,\s*"?(?:BOUNCE|COMPLAINT)"?\s*',
+        names=("emailAddress", "reason"),
+        columns={"email": ("emailaddress",), "reason": ("reason",), "date": ("lastupdatetime",)},
+        words={"bounce": Reason.HARD_BOUNCE, "complaint": Reason.COMPLAINT},
+    ),
+    Dialect(
+        name="mailgun-unsubscribes",
+        title="unsubscribes of Mailgun",
+        signature=("address", "tags", "createdat"),
+        columns={"email": ("address",), "date": ("createdat",), "evidence": ("tags",)},
+        reason=Reason.UNSUBSCRIBE,
+    ),
+    Dialect(
+        name="mailgun-bounces",
+        title="bounces of Mailgun",
+        signature=("address", "code", "error", "createdat"),
+        columns={"email": ("address",), "date": ("createdat",), "evidence": ("error", "code")},
+        reason=Reason.HARD_BOUNCE,
+        passed=(Passed("code", _TEMPORARY, "temporary failure"),),
+    ),
+    Dialect(
+        name="mailgun-complaints",
+        title="complaints of Mailgun",
+        signature=("address", "createdat"),
+        exact=True,
+        columns={"email": ("address",), "date": ("createdat",)},
+        reason=Reason.COMPLAINT,
+    ),
+    Dialect(
+        name="postmark",
+        title="suppressions of Postmark",
+        signature=("emailaddress", "suppressionreason", "origin"),
+        columns={
+            "email": ("emailaddress",),
+            "reason": ("suppressionreason",),
+            "origin": ("origin",),
+            "date": ("createdat",),
+        },
+        words={
+            "hardbounce": Reason.HARD_BOUNCE,
+            "spamcomplaint": Reason.COMPLAINT,
+            "manualsuppression": Reason.MANUAL,
+            "manualsuppression recipient": Reason.UNSUBSCRIBE,
+        },
+    ),
+    Dialect(
+        name="sparkpost",
+        title="the suppression list of SparkPost",
+        signature=("recipient", "type", "description"),
+        columns={
+            "email": ("recipient",),
+            "reason": ("source",),
+            "date": ("created", "updated"),
+            "evidence": ("description", "type"),
+        },
+        words={
+            "bouncerule": Reason.HARD_BOUNCE,
+            "listunsubscribe": Reason.UNSUBSCRIBE,
+            "unsubscribelink": Reason.UNSUBSCRIBE,
+            "manuallyadded": Reason.MANUAL,
+            "compliance": Reason.MANUAL,
+        },
+    ),
+    Dialect(
+        name="mandrill",
+        title="the rejection denylist of Mandrill",
+        signature=("email", "reason", "detail", "expiresat"),
+        columns={
+            "email": ("email",),
+            "reason": ("reason",),
+            "date": ("createdat",),
+            "expires": ("expiresat",),
+            "evidence": ("detail",),
+        },
+        words={"custom": Reason.MANUAL, "rule": Reason.MANUAL},
+    ),
+    Dialect(
+        name="mailchimp-unsubscribed",
+        title="unsubscribed contacts of Mailchimp",
+        signature=("emailaddress", "unsubtime"),
+        columns={"email": ("emailaddress",), "date": ("unsubtime",), "evidence": _MAILCHIMP_EVIDENCE},
+        reason=Reason.UNSUBSCRIBE,
+    ),
+    Dialect(
+        name="mailchimp-cleaned",
+        title="cleaned contacts of Mailchimp",
+        signature=("emailaddress", "cleantime"),
+        columns={"email": ("emailaddress",), "date": ("cleantime",), "evidence": ("cleancampaigntitle",)},
+        reason=Reason.HARD_BOUNCE,
+    ),
+    Dialect(
+        name="mailchimp-subscribed",
+        title="subscribed contacts of Mailchimp",
+        signature=("emailaddress", "memberrating", "optintime", "leid", "euid"),
+        lacks=("unsubtime", "cleantime"),
+        columns={"email": ("emailaddress",)},
+        nobody="subscribed",
+    ),
+    Dialect(
+        name="hubspot",
+        title="unsubscribes and bounces of HubSpot",
+        signature=("portalunsubscribe",),
+        columns={"email": ("email", "emailaddress", "recipient", "contactemail")},
+        flags={
+            "portalspamreport": Reason.COMPLAINT,
+            "portalunsubscribe": Reason.UNSUBSCRIBE,
+            "portalbounce": Reason.HARD_BOUNCE,
+            "globalbounce": Reason.HARD_BOUNCE,
+        },
+        unflagged="not opted out of everything",
+    ),
+    Dialect(
+        name="listmonk",
+        title="subscribers of listmonk",
+        signature=("uuid", "email", "attributes", "status"),
+        columns={"email": ("email",), "reason": ("status",), "date": ("updatedat",)},
+        words={"blocklisted": Reason.UNSUBSCRIBE, "enabled": "enabled", "disabled": "disabled"},
+    ),
+    Dialect(
+        name="keila",
+        title="contacts of Keila",
+        signature=("email", "firstname", "lastname", "data", "status"),
+        columns={"email": ("email",), "reason": ("status",)},
+        words={"unreachable": Reason.HARD_BOUNCE, "active": "active"},
+    ),
+    Dialect(
+        name="telnyx",
+        title="the suppression list of Telnyx",
+        signature=("to", "reason", "source", "scope", "status"),
+        columns={
+            "email": ("to",),
+            "reason": ("reason",),
+            "date": ("createdat",),
+            "expires": ("expiresat",),
+            "evidence": ("source",),
+        },
+        words={"manualblock": Reason.MANUAL},
+        passed=(Passed("status", r"removed|expired", "removed from the list"),),
+    ),
+    Dialect(
+        name="cloudflare",
+        title="the suppression list of Cloudflare",
+        first_line=r'"?[^",\s]+@[^",\s]+"?,"?\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)"?(?:,.*)?',
+        names=("email", "expires", "scope"),
+        columns={"email": ("email",), "expires": ("expires",)},
+    ),
+    Dialect(
+        name="klaviyo",
+        title="suppressed profiles of Klaviyo",
+        signature=("email",),
+        mark=r"\b(?:USER_SUPPRESSED|SPAM_COMPLAINT|INVALID_EMAIL)\b",
+        columns={
+            "email": ("email",),
+            "reason": ("reason", "suppressionreason", "suppressionreasons"),
+            "date": ("date", "timestamp", "suppressedat", "created"),
+        },
+        words={"usersuppressed": Reason.MANUAL},
+    ),
+    Dialect(
+        name="brevo",
+        title="blocklisted contacts of Brevo",
+        signature=("email", "addedtime", "modifiedtime"),
+        columns={"email": ("email",)},
+        passed=(Passed("emailblacklisted", r"false|no|0", "not blocklisted"),),
+    ),
+    Dialect(
+        name="campaign-monitor",
+        title="the suppression list of Campaign Monitor",
+        signature=("emailaddress", "suppressionreason", "date", "state"),
+        columns={"email": ("emailaddress",), "reason": ("suppressionreason",), "date": ("date",)},
+        words={"unsubscribed": Reason.UNSUBSCRIBE, "bounced": Reason.HARD_BOUNCE, "manuallysuppressed": Reason.MANUAL},
+        passed=(Passed("state", r"active|reactivated|unsuppressed", "no longer suppressed"),),
+    ),
+)
+
+VENDORS = {dialect.name: dialect for dialect in _EVERY}
+"""Every dialect by its name, which `--format` takes."""

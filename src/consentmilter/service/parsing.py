@@ -1,0 +1,171 @@
+"""From a file to what it says: subjects, digests, and the rows that say nothing, in chunks. No store; see `importing`.
+
+What a chunk holds is rows as the store has them: of millions, each step between would cost. Raises `UsageError`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from typing import BinaryIO
+
+from consentmilter.addresses import Foldings, plain
+from consentmilter.errors import AddressError
+from consentmilter.importers import BadRow, Entry, Hashed, Keyed, Plan, Row, Skipped, read_rows
+from consentmilter.importers.rows import clipped
+from consentmilter.keys import KeyRing, subject_maker
+from consentmilter.model import Reason
+from consentmilter.service.unpacking import text_of
+from consentmilter.store.chunks import Said
+from consentmilter.store.rows import seconds
+from consentmilter.store.text import printable
+from consentmilter.subjects import subject_named
+
+_AT_ONCE = 100
+_MOST_SAID = 10_000
+_MOST_BAD = 200
+_MOST_SKIPPED = 100_000
+_EXPIRED = "expired"
+_seconds = lru_cache(maxsize=4096)(seconds)
+_TEXTS = {reason: reason.value for reason in Reason}
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Some rows of a file, those of digests by their list.
+
+    `octets` says how far the file is read, packed as it is; `skipped` counts by kind.
+    """
+
+    said: list[Said] = field(default_factory=list)
+    digests: dict[str, list[Said]] = field(default_factory=dict)
+    bad: list[BadRow] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    octets: int = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.said) + self._digests + len(self.bad) + self.skipped.total()
+
+    @property
+    def _digests(self) -> int:
+        return sum(map(len, self.digests.values()))
+
+    def is_full(self) -> bool:
+        """Whether it is as much as goes in at once, or should be told of."""
+        return (
+            len(self.said) >= _MOST_SAID
+            or self._digests >= _MOST_SAID
+            or len(self.bad) >= _MOST_BAD
+            or self.skipped.total() >= _MOST_SKIPPED
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """How a file is to be read, and how its rows become statements."""
+
+    plan: Plan
+    packing: str | None
+    encoding: str
+    scope: str
+    reason: Reason
+    ring: KeyRing
+    foldings: Foldings
+    store_addresses: bool
+    list_name: str
+    now: datetime
+
+
+def chunks(file: BinaryIO, job: Job) -> Iterator[Chunk]:
+    """Everything that the file says."""
+    speaker, chunk = _Speaker(job), Chunk()
+    with text_of(file, job.packing, job.encoding) as text:
+        rows = read_rows(text.read, job.plan)
+        while some := list(islice(rows, _AT_ONCE)):
+            speaker.put(some, chunk)
+            if chunk.is_full():
+                chunk.octets = file.tell()
+                yield chunk
+                chunk = Chunk()
+    chunk.octets = file.tell()
+    yield chunk
+
+
+class _Speaker:
+    """Makes statements of rows."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._subject_of = subject_maker(job.ring)
+        self._key = key_name(job.ring)
+        self._keep = job.store_addresses
+        self._now = seconds(job.now)
+        self._scope = printable(job.scope)
+        self._reason = job.reason
+        if job.reason is Reason.IMPORTED:  # another one was chosen by the user, who knows better than the table
+            self._reason = job.plan.dialect.reason or job.reason
+
+    def put(self, rows: Sequence[Row], chunk: Chunk) -> None:
+        """Put what the rows say into the chunk."""
+        subject_of, scope, reason, keep, say = (
+            self._subject_of,
+            self._scope,
+            self._reason,
+            self._keep,
+            chunk.said.append,
+        )
+        for row in rows:
+            # Nearly all rows are plain addresses that hold for ever, and of millions of them each step counts.
+            if row.__class__ is Entry and row.expires is None and row.scope is None and not self._job.foldings:
+                address = plain(row.address)
+                if address is not None:
+                    since = None if row.at is None else _seconds(row.at)
+                    text = _TEXTS[row.reason or reason]
+                    say((subject_of(address), scope, text, since, None, address if keep else None))
+                    continue
+            self._put(row, chunk)
+
+    def _put(self, row: Row, chunk: Chunk) -> None:
+        match row:
+            case Entry():
+                self._put_entry(row, chunk)
+            case BadRow():
+                chunk.bad.append(row)
+            case Skipped():
+                chunk.skipped[row.kind] += 1
+            case Hashed() if said := self._said(row.digest, row, None, chunk):
+                chunk.digests.setdefault(row.list or self._job.list_name, []).append(said)
+            case Keyed() if row.key != self._key:
+                cause = "the subject key was made with another key than this site has"
+                chunk.bad.append(BadRow(row.line, "subject", cause, row.cells))
+            case Keyed() if said := self._said(row.subject, row, None, chunk):
+                chunk.said.append(said)
+
+    def _put_entry(self, row: Entry, chunk: Chunk) -> None:
+        try:
+            named = subject_named(row.address, self._job.ring, self._job.foldings)
+        except AddressError as error:
+            chunk.bad.append(BadRow(row.line, "email", clipped(str(error)), row.cells or (row.address,)))
+            return
+        address = printable(named.text) if self._keep else None
+        if said := self._said(named.key, row, address, chunk):
+            chunk.said.append(said)
+
+    def _said(self, key: bytes, row: Entry | Hashed | Keyed, address: str | None, chunk: Chunk) -> Said | None:
+        """What the row says, as the store has it; nothing if it holds no more."""
+        expires = None if row.expires is None else _seconds(row.expires)
+        if expires is not None and expires <= self._now:
+            chunk.skipped[_EXPIRED] += 1
+            return None
+        scope = self._scope if row.scope is None else printable(row.scope)
+        since = None if row.at is None else _seconds(row.at)
+        return key, scope, _TEXTS[row.reason or self._reason], since, expires, address
+
+
+def key_name(ring: KeyRing) -> str:
+    """How an export says with which subject key an entry was made."""
+    name = f"subject-{ring.subject_id}"
+    return f"{name}:{ring.checks()[name].hex()}"

@@ -34,6 +34,7 @@ class Purpose(IntEnum):
     BOUNCE = 1
     UNDO = 2
     CONFIRM = 3
+    OPT_IN = 4
 
 
 @dataclass(frozen=True, slots=True)

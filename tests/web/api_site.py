@@ -19,6 +19,7 @@ from consentmilter.config.compile import compile_site
 from consentmilter.keys import KeyRing
 from consentmilter.ledger import Entry
 from consentmilter.model import Suppression
+from consentmilter.service.opting_in import OptingIn, Send
 from consentmilter.service.suppressions import held, history
 from consentmilter.service.targets import open_targets
 from consentmilter.store.migrate import migrate, record_keys
@@ -30,7 +31,7 @@ from tests.unit.making import RING
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
-VERBS = ("add", "check", "remove", "changes")
+VERBS = ("add", "check", "remove", "changes", "consent", "rights")
 
 
 def token(name: str) -> str:
@@ -53,6 +54,7 @@ SITE: dict[str, Any] = {
         "globex.news": {"title": "Globex news"},
     },
     "web": {"pages_per_minute": 5},
+    "intake": {"sender": "consent@example.com"},
     "api": {
         "tokens": {
             **_token("all", ["*"], list(VERBS)),
@@ -116,11 +118,16 @@ def _empty_store() -> bytes:
 
 
 @asynccontextmanager
-async def context_with(config: Config, ring: KeyRing) -> AsyncIterator[Context]:
-    """A configuration at work, on the store that it names; its clock stands at noon."""
+async def context_with(config: Config, ring: KeyRing, send: Send | None = None) -> AsyncIterator[Context]:
+    """A configuration at work, on the store that it names; its clock stands at noon, and its mail goes to `send`."""
     site = compile_site(config)
     async with Store.open(config.store.url, ring.checks(), lock_timeout=1.0) as store:
-        yield Context(config, site, ring, store, await open_targets(store, site), lambda: NOON)
+        opting_in = OptingIn(config, site, ring, store, lambda: NOON, send or _nowhere)
+        yield Context(config, site, ring, store, await open_targets(store, site), lambda: NOON, opting_in)
+
+
+async def _nowhere(_message: bytes, _recipient: str) -> None:
+    pass
 
 
 def site_in(directory: Path, changes: Mapping[str, Any] | None = None) -> Config:
@@ -131,9 +138,11 @@ def site_in(directory: Path, changes: Mapping[str, Any] | None = None) -> Config
 
 
 @asynccontextmanager
-async def serving(directory: Path, changes: Mapping[str, Any] | None = None, **options: Any) -> AsyncIterator[Api]:
+async def serving(
+    directory: Path, changes: Mapping[str, Any] | None = None, send: Send | None = None, **options: Any
+) -> AsyncIterator[Api]:
     """The API of the site, called without a network."""
-    async with context_with(site_in(directory, changes), RING) as context, calling(context, **options) as api:
+    async with context_with(site_in(directory, changes), RING, send) as context, calling(context, **options) as api:
         yield api
 
 

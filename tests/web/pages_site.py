@@ -18,6 +18,7 @@ from consentmilter.config import Config
 from consentmilter.config.compile import compile_site
 from consentmilter.keys import KeyRing
 from consentmilter.model import Suppression
+from consentmilter.service.opting_in import OptingIn
 from consentmilter.service.suppressions import held
 from consentmilter.service.targets import open_targets
 from consentmilter.store.migrate import migrate, record_keys
@@ -40,6 +41,7 @@ CONFIG: dict[str, Any] = {
     "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"},
     "privacy": {"mail": ["privacy@example.com"]},
     "web": {"pages_per_minute": 100_000},
+    "intake": {"sender": "consent@example.com"},
     "organisations": {
         "acme": {"title": "Acme Ltd", "address": "1 Road\nTown"},
         "other": {"title": "Other Inc"},
@@ -72,12 +74,13 @@ class Clock:
 
 @dataclass(frozen=True)
 class Served:
-    """The pages of a site, and what stands behind them."""
+    """The pages of a site, what stands behind them, and the mail that was sent."""
 
     context: Context
     app: ASGIApp
     client: httpx.AsyncClient
     clock: Clock
+    sent: list[bytes]
 
     async def held(self, number: int = 1) -> list[Suppression]:
         """What the list says of a person."""
@@ -122,11 +125,17 @@ async def served(url: str, patience: float = 2, **changes: Any) -> AsyncIterator
     site = compile_site(config)
     clock = Clock()
     async with Store.open(url, RING.checks(), patience) as store:
-        context = Context(config, site, RING, store, await open_targets(store, site), clock)
+        sent: list[bytes] = []
+
+        async def send(message: bytes, _recipient: str) -> None:
+            sent.append(message)
+
+        opting_in = OptingIn(config, site, RING, store, clock, send)
+        context = Context(config, site, RING, store, await open_targets(store, site), clock, opting_in)
         app = public(context, brand.load(config.web))
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="https://u.example.com") as client:
-            yield Served(context, app, client, clock)
+            yield Served(context, app, client, clock, sent)
 
 
 def on_site(url: str, story: Callable[[Served], Awaitable[None]], seconds: float = 30, **changes: Any) -> None:

@@ -18,18 +18,33 @@ CALLS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "batch": ("/v1/suppressions/batch", {}),
     "check": ("/v1/check", {}),
     "remove": ("/v1/removals", {"evidence": {"ticket": "1"}}),
+    "grant": ("/v1/consents", {"evidence": {"form": "sign-up"}}),
+    "request": ("/v1/consents/requests", {}),
+    "withdraw": ("/v1/consents/withdrawals", {}),
+    "check-consent": ("/v1/consents/check", {}),
+    "object": ("/v1/subjects/object", {}),
 }
+
+VERB_OF = {
+    "batch": "add",
+    "grant": "consent",
+    "request": "consent",
+    "withdraw": "consent",
+    "check-consent": "check",
+    "object": "rights",
+}
+OF_STREAMS = ("check", "grant", "request", "check-consent")
 
 
 def allowed(name: str, call: str, scope: str) -> int:
     """The status that the configuration of the token promises."""
     part = TOKENS[name]
-    verb = "add" if call == "batch" else call
+    verb = VERB_OF.get(call, call)
     organisations = part["organisations"]
     if verb not in part["verbs"] or not ("*" in organisations or scope.partition(".")[0] in organisations):
         return 403
-    # There is no stream of these names: only a stream can be asked for.
-    return 422 if call == "check" and "." not in scope else 200
+    # Only a stream can be asked for, and only an organisation be objected to.
+    return 422 if (call in OF_STREAMS and "." not in scope) or (call == "object" and "." in scope) else 200
 
 
 def test_every_call_with_every_token_in_every_scope(tmp_path: Path) -> None:
@@ -41,7 +56,7 @@ def test_every_call_with_every_token_in_every_scope(tmp_path: Path) -> None:
             for name in TOKENS:
                 for call, (path, more) in CALLS.items():
                     for scope in SCOPES:
-                        body = {"email": READER, "stream" if call == "check" else "scope": scope, **more}
+                        body = {"email": READER, "stream" if call in OF_STREAMS else "scope": scope, **more}
                         answer = await api.post(path, {"items": [body]} if call == "batch" else body, name)
                         found[name, call, scope] = answer.status_code
         return found

@@ -33,7 +33,8 @@ def test_mail_to_somebody_who_never_opted_out_is_allowed(tmp_path: Path) -> None
     """With nothing said of why not."""
     assert asked(tmp_path, "check", {"email": "Reader@EXAMPLE.net"}, "acme.newsletter") == {
         "allowed": True, "subject": READER, "stream": "acme.newsletter", "category": "marketing", "basis": "consent",
-        "mode": "enforce", "verdict": "accept", "bypassed": False, "reason": None, "scope": None, "since": None,
+        "mode": "enforce", "verdict": "accept", "bypassed": False, "opted_in": None, "reason": None,
+        "scope": None, "since": None,
     }  # fmt: skip
 
 
@@ -119,6 +120,7 @@ def test_the_api_and_the_command_give_the_same_verdict(tmp_path: Path) -> None:
         [command_told] = done.json["streams"]
         assert (done.code, done.json["sent"]) == (0 if api_told["allowed"] else 1, api_told["allowed"])
         api_told["since"] = api_told["since"] and api_told["since"].replace("Z", "+00:00")
+        del command_told["list"]  # the name of a partner's list is the operator's business
         assert command_told.items() <= api_told.items(), (who, stream)
 
 

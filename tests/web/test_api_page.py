@@ -11,8 +11,8 @@ import pytest
 
 from consentmilter.config import parse
 from consentmilter.config.roles import Verb
-from consentmilter.web.api.answers import Answer, ChangeTold, Checked
-from consentmilter.web.api.messages import Addition, Message, Place
+from consentmilter.web.api.answers import Answer, ChangeTold, Checked, ConsentTold, DossierTold
+from consentmilter.web.api.messages import Addition, Grant, Message, Place, Request, Right
 from consentmilter.web.api.openapi import description
 from consentmilter.web.api.operations import OPERATIONS
 from tests.docs.pages import codes, page, table, yaml_examples
@@ -63,12 +63,28 @@ def test_the_examples_are_what_the_api_answers(tmp_path: Path) -> None:
         (Checked, ("field of the answer", "meaning")),
         (Place, ("parameter", "meaning")),
         (ChangeTold, ("field of a change", "meaning")),
+        (Grant, ("field of a consent", "meaning")),
+        (Request, ("field of a request", "meaning")),
+        (ConsentTold, ("field of a recorded consent", "meaning")),
+        (Right, ("field of a person's request", "meaning")),
     ],
 )
 def test_every_field_is_documented_and_no_other(model: type[Message | Answer], heading: tuple[str, str]) -> None:
     """In the table of its call."""
     documented = [name for row in table(PAGE, *heading) for name in codes(row[0])]
     assert sorted(documented) == sorted(model.model_fields)
+
+
+def test_a_dossier_has_the_keys_that_the_command_writes() -> None:
+    """As the page about rights lists them, to which the page of the API leads."""
+    rows = table(page("rights.md"), "key of `subject export --json`", "meaning")
+    assert [name for row in rows for name in codes(row[0])] == list(DossierTold.model_fields)
+
+
+def test_every_call_is_named_as_the_metrics_count_it() -> None:
+    """All of them, in the order of the page."""
+    [sentence] = re.findall(r"^`call` is (.*)\.$", PAGE, re.MULTILINE)
+    assert codes(sentence) == [each.name for each in OPERATIONS]
 
 
 def test_every_status_is_documented_and_no_other() -> None:

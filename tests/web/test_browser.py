@@ -5,6 +5,7 @@ The pictures are kept (`SCREENSHOTS`, else build/screenshots).
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,9 +15,11 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Browser, Page, expect
 
 from consentmilter.config.roles import Language
+from consentmilter.model import Reason
 from consentmilter.web.languages import load
 from tests.web.chromium import CHROMIUM, Server, chromium, picture
-from tests.web.pages_site import CONFIG, make_site_store, token
+from tests.web.opt_in_site import STREAM, link, say
+from tests.web.pages_site import CONFIG, Served, make_site_store, on_site, token
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
 
@@ -214,6 +217,70 @@ def test_the_language_menu_changes_the_language(browser: Browser, server: Server
         expect(page.get_by_role("heading", level=1)).to_have_text("E-mails de Acme Ltd")
         page.get_by_role("button", name="Arrêter tous").click()
         expect(page.locator("html")).to_have_attribute("lang", "fr")
+
+
+def asked(url: str, *people: str, against: Reason | None = None, stream: str = STREAM) -> list[str]:
+    """The paths of the links of people who are asked for consent, and against whom something stands."""
+    paths: list[str] = []
+
+    async def story(site: Served) -> None:
+        for who in people:
+            paths.append(await link(site, who, stream))
+            if against:
+                await say(site, against, "acme", who)
+
+    with ThreadPoolExecutor(1) as pool:  # Playwright has an event loop in this thread
+        pool.submit(on_site, url, story, streams=STREAMS).result()
+    return paths
+
+
+def test_opting_in(browser: Browser, server: Server, url: str) -> None:
+    """The link of the mail, one button, and the way back out: without JavaScript."""
+    [path] = asked(url, "ann@example.net")
+    with opened(browser) as page:
+        page.goto(server.base + path)
+        expect(page.get_by_role("heading", level=1)).to_have_text("Please confirm")
+        expect(page.locator(".lead")).to_have_text("Do you want to receive Weekly newsletter from Acme Ltd?")
+        page.screenshot(path=picture("opt-in"), full_page=True)
+        page.get_by_role("button", name="Yes, I want it").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Thank you")
+        page.screenshot(path=picture("opted-in"), full_page=True)
+        page.get_by_role("link", name="Unsubscribe").click()
+        page.get_by_role("button", name="Unsubscribe").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("You are unsubscribed")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_opting_in_in_every_language_on_a_phone(browser: Browser, server: Server, url: str, language: str) -> None:
+    """The question, the thanks, and what cannot be undone: all fit 320 pixels, and axe-core has nothing to say."""
+    [path] = asked(url, f"{language}@example.net", stream="acme.long")
+    [stopped] = asked(url, f"{language}.stopped@example.net", against=Reason.COMPLAINT)
+    with opened(browser, script=True, size=PHONE, language=language) as page:
+        page.goto(server.base + path)
+        for name in ("opt-in", "opted-in", "stopped"):
+            expect(page.locator("html")).to_have_attribute("lang", language)
+            expect(page.locator("html")).to_have_attribute("dir", load(language).direction)
+            page.screenshot(path=picture(f"{name}-{language}"), full_page=True)
+            assert fits(page)
+            if name == "opt-in":
+                assert violations(page) == ""
+                page.get_by_role("button").click()
+            elif name == "opted-in":
+                page.goto(server.base + stopped)
+
+
+def test_opting_in_in_the_dark(browser: Browser, server: Server, url: str) -> None:
+    """With enough contrast, on the pages that answer too."""
+    [path] = asked(url, "dark@example.net")
+    [stopped] = asked(url, "dark.stopped@example.net", against=Reason.OBJECTION)
+    with opened(browser, script=True, scheme="dark") as page:
+        page.goto(server.base + path)
+        page.screenshot(path=picture("opt-in-dark"), full_page=True)
+        assert violations(page) == ""
+        page.get_by_role("button").click()
+        assert violations(page) == ""
+        page.goto(server.base + stopped)
+        assert violations(page) == ""
 
 
 def test_dark_mode(browser: Browser, server: Server) -> None:

@@ -296,7 +296,7 @@ def test_a_link_of_mail_that_still_comes_says_so(url: str) -> None:
     on_site(url, story)
 
 
-@pytest.mark.parametrize("purpose", [Purpose.BOUNCE, Purpose.UNDO])
+@pytest.mark.parametrize("purpose", [Purpose.BOUNCE, Purpose.UNDO, Purpose.OPT_IN])
 def test_a_token_of_another_purpose_is_no_link(url: str, purpose: Purpose) -> None:
     """A bounce address opens no page and opts nobody out."""
 

@@ -71,7 +71,7 @@ def test_scanners_change_nothing(url: str) -> None:
 
 def test_a_page_that_acts_on_looking_would_be_noticed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof above can fail."""
-    monkeypatch.setattr(pages, "_READING", ())
+    monkeypatch.setattr(pages, "READING", ())
 
     async def story(site: Served) -> None:
         with pytest.raises(AssertionError):

@@ -21,7 +21,7 @@ from consentmilter.config.types import (
 )
 
 Language = Literal["en", "de", "fr", "es", "ro", "nl", "ar"]
-Verb = Literal["add", "check", "remove", "changes"]
+Verb = Literal["add", "check", "remove", "changes", "consent", "rights"]
 
 
 class WebConfig(Section):
@@ -47,7 +47,7 @@ class ApiTokenConfig(Section):
     organisations: OneOrMore
     """The organisations that it speaks for; * for all and what holds for everything."""
     verbs: Annotated[list[Verb], Field(min_length=1)]
-    """What it may do: add, check, remove, changes."""
+    """What it may do: add, check, remove, changes, consent, rights."""
 
 
 class ApiConfig(Section):

@@ -6,13 +6,14 @@ Raises ConfigError, KeyFileError and StoreError where what the configuration nam
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from starlette.types import ASGIApp
 
 from consentmilter.config import Config
 from consentmilter.config.compile import compile_site
 from consentmilter.service.keyfile import read_keys
+from consentmilter.service.opting_in import OptingIn
+from consentmilter.service.suppressions import utc_now
 from consentmilter.service.targets import open_targets
 from consentmilter.store.writer import Store
 from consentmilter.web import api, brand
@@ -36,5 +37,6 @@ async def build(config: Config) -> AsyncIterator[Apps]:
     site = compile_site(config)
     look = brand.load(config.web)
     async with Store.open(config.store.url, ring.checks()) as store:
-        context = Context(config, site, ring, store, await open_targets(store, site), lambda: datetime.now(UTC))
+        opting_in = OptingIn(config, site, ring, store)
+        context = Context(config, site, ring, store, await open_targets(store, site), utc_now, opting_in)
         yield Apps(counted(public(context, look), "web"), api.application(context) if config.api.listen else None)

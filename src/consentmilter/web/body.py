@@ -58,3 +58,11 @@ async def read_body(request: Request, limit: int, seconds: float = READ_SECONDS)
     except (TimeoutError, ClientDisconnect):
         return Body(bytes(octets), ended=False)
     return Body(bytes(octets), ended=True)
+
+
+def asked(body: Body) -> str | None:
+    """What a button asks for; nothing if the form did not come whole."""
+    if not body.ended:
+        return None
+    fields = body.fields()
+    return "undo" if "undo" in fields else fields.get("do", [""])[0]

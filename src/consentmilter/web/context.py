@@ -7,6 +7,7 @@ from datetime import datetime
 from consentmilter.config import Config
 from consentmilter.keys import KeyRing
 from consentmilter.policy.site import Site
+from consentmilter.service.opting_in import OptingIn
 from consentmilter.service.targets import Targets
 from consentmilter.store.writer import Store
 
@@ -21,3 +22,4 @@ class Context:
     store: Store
     targets: Targets
     now: Callable[[], datetime]
+    opting_in: OptingIn

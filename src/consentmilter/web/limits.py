@@ -9,7 +9,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 
 from consentmilter.web.clients import Address
 
@@ -71,3 +71,11 @@ def network_of(client: Address | None) -> Key | None:
         return None
     bits = 32 - _IPV4_BITS if isinstance(client, IPv4Address) else 128 - _IPV6_BITS
     return client.version, int(client) >> bits
+
+
+def network_name(client: Address | None) -> str | None:
+    """The network of an address in words: `192.0.2.0/24`."""
+    if client is None:
+        return None
+    bits = _IPV4_BITS if isinstance(client, IPv4Address) else _IPV6_BITS
+    return str(ip_network((client, bits), strict=False))

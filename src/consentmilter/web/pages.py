@@ -5,11 +5,9 @@ answer and the same work whoever the person is. Raises TokenError for a link tha
 client that asks too often, and StoreError: the application answers all three.
 """
 
-import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -19,10 +17,9 @@ from consentmilter.policy.site import Stream
 from consentmilter.service import clicks
 from consentmilter.undo import Undo
 from consentmilter.web import words
-from consentmilter.web.body import Body, read_body
-from consentmilter.web.clients import client_of
+from consentmilter.web.admission import READING, Admission
+from consentmilter.web.body import Body, asked, read_body
 from consentmilter.web.context import Context
-from consentmilter.web.limits import Limits
 from consentmilter.web.link import Link, read_link
 from consentmilter.web.rendering import Renderer
 
@@ -35,28 +32,26 @@ PREFERENCES_OCTETS = 16 * 1024
 ANSWER = "You are unsubscribed.\n"
 """The answer to a one-click request: a program reads it, so it has one language."""
 
-_READING = ("GET", "HEAD")
-
 
 class Pages:
     """The pages of one configuration."""
 
-    def __init__(self, context: Context, renderer: Renderer) -> None:
+    def __init__(self, context: Context, renderer: Renderer, admission: Admission) -> None:
         self._context = context
         self._renderer = renderer
-        self._limits = Limits(context.config.web.pages_per_minute, time.monotonic)
+        self._admission = admission
 
     async def unsubscribe(self, request: Request) -> Response:
         """The page with the one button, a one-click request (RFC 8058), or a press of the page's own buttons."""
         link = self._link(request)
         scopes = (link.target.scope,)
-        if request.method in _READING:
+        if request.method in READING:
             return self._page(request, "unsubscribe.html", link, stream=link.target.stream)
         body = await read_body(request, ONE_CLICK_OCTETS)
         if body.is_one_click:
             await self._opt_out(link, scopes, "one-click")
             return PlainTextResponse(ANSWER)
-        match _asked(body):
+        match asked(body):
             case "unsubscribe":
                 stream = link.target.stream
                 return await self._stop(request, link, scopes, "unsubscribe page", [stream] if stream else [])
@@ -67,10 +62,10 @@ class Pages:
     async def preferences(self, request: Request) -> Response:
         """All that the sender sends: what can be stopped, what still comes; or a press of the page's buttons."""
         link = self._link(request)
-        if request.method in _READING:
+        if request.method in READING:
             return self._page(request, "preferences.html", link, offer=link.offer, nothing_chosen=False)
         body = await read_body(request, PREFERENCES_OCTETS)
-        match _asked(body):
+        match asked(body):
             case "selected":
                 return await self._stop_selected(request, link, body)
             case "everything":
@@ -119,20 +114,7 @@ class Pages:
         return self._page(request, "undone.html", link)
 
     def _link(self, request: Request) -> Link:
-        """The link that was followed. What counts against a client's limit are pages and links that are none."""
-        if request.method in _READING:
-            self._admit(request)
-        try:
-            return read_link(request.path_params["token"], self._context)
-        except TokenError:
-            if request.method not in _READING:
-                self._admit(request)
-            raise
-
-    def _admit(self, request: Request) -> None:
-        client = client_of(request.scope, self._context.config.web.trusted_proxies)
-        if not self._limits.allows(client):
-            raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, headers={"Retry-After": str(self._limits.pause)})
+        return self._admission.admitted(request, lambda text: read_link(text, self._context))
 
     def _page(
         self, request: Request, template: str, link: Link, status: HTTPStatus = HTTPStatus.OK, **content: object
@@ -142,11 +124,3 @@ class Pages:
 
     def _notice(self, request: Request, link: Link, status: HTTPStatus) -> Response:
         return self._renderer.notice(request, status, link.target.organisation)
-
-
-def _asked(body: Body) -> str | None:
-    """What a button asks for; nothing if the form did not come whole."""
-    if not body.ended:
-        return None
-    fields = body.fields()
-    return "undo" if "undo" in fields else fields.get("do", [""])[0]

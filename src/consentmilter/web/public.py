@@ -1,5 +1,6 @@
 """The public application: the pages, their look, and what is said in place of a page. Never raises."""
 
+import time
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -13,9 +14,12 @@ from starlette.types import ASGIApp
 from consentmilter import log
 from consentmilter.config import Config
 from consentmilter.errors import StoreError, TokenError
+from consentmilter.web.admission import Admission
 from consentmilter.web.brand import Brand
 from consentmilter.web.context import Context
 from consentmilter.web.edge import Edge
+from consentmilter.web.limits import Limits
+from consentmilter.web.opt_in import OptInPages
 from consentmilter.web.pages import Pages
 from consentmilter.web.rendering import Renderer
 
@@ -27,7 +31,7 @@ def public(context: Context, look: Brand) -> ASGIApp:
     """The pages."""
     renderer = Renderer(context.config.web.languages, look, _contact(context))
     answers = _Answers(renderer)
-    routes = [*_page_routes(Pages(context, renderer)), *_look_routes(look)]
+    routes = [*_page_routes(context, renderer), *_look_routes(look)]
     app = Starlette(
         routes=[*routes, *(Mount(prefix, routes=routes) for prefix in _prefixes(context.config))],
         exception_handlers={
@@ -66,11 +70,15 @@ class _Answers:
         return self._renderer.notice(request, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
-def _page_routes(pages: Pages) -> list[BaseRoute]:
+def _page_routes(context: Context, renderer: Renderer) -> list[BaseRoute]:
+    web = context.config.web
+    admission = Admission(Limits(web.pages_per_minute, time.monotonic), web.trusted_proxies)
+    pages = Pages(context, renderer, admission)
     methods = ["GET", "HEAD", "POST"]
     return [
         Route("/u/{token}", pages.unsubscribe, methods=methods),
         Route("/p/{token}", pages.preferences, methods=methods),
+        Route("/c/{token}", OptInPages(context, renderer, admission).consent, methods=methods),
     ]
 
 

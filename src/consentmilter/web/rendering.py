@@ -10,13 +10,16 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from consentmilter.policy.site import BULK, Organisation, Stream
+from consentmilter.service import opt_in_standing
 from consentmilter.undo import VALID
 from consentmilter.web import languages, words
 from consentmilter.web.brand import Brand
 from consentmilter.web.languages import Language
 from consentmilter.web.offer import stops
+from consentmilter.web.words import Notice
 
 MINUTES = int(VALID.total_seconds()) // 60
+DAYS = opt_in_standing.VALID.days
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,13 @@ class Renderer:
 
     def notice(self, request: Request, status: HTTPStatus, organisation: Organisation | None = None) -> HTMLResponse:
         """The page that says no more than what the status means to a person."""
-        found = words.NOTICES[status]
-        return self.page(request, "notice.html", organisation, status, notice=found, contact=self._contact)
+        return self.say(request, words.NOTICES[status], status, organisation)
+
+    def say(
+        self, request: Request, notice: Notice, status: HTTPStatus, organisation: Organisation | None = None
+    ) -> HTMLResponse:
+        """The page that says this."""
+        return self.page(request, "notice.html", organisation, status, notice=notice, contact=self._contact)
 
     def _menu(self) -> list[Language]:
         return [tongue.language for tongue in self._tongues.values()] if len(self._tongues) > 1 else []
@@ -94,6 +102,8 @@ def _tongue(language: Language) -> _Tongue:
         "kinds": words.KINDS,
         "bases": words.BASES,
         "minutes": MINUTES,
+        "days": DAYS,
+        "isolated": _isolated,
     }
     return _Tongue(language, templates)
 

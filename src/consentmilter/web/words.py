@@ -39,14 +39,16 @@ BUILT_IN_TITLES = frozenset({_("Bulk mail")})
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """A page that only says something; `contact` adds the address of somebody who can help."""
+    """A page that only says something; `contact` adds whom to write to, where the site says so."""
 
     title: str
     text: str
-    contact: bool = False
+    contact: str = ""
 
 
 TOO_LATE = HTTPStatus.GONE
+
+_TO_STOP = _("You can also write to %(address)s and say which mail you no longer want.")
 
 _UNCLEAR = Notice(
     _("This request was not understood"),
@@ -62,7 +64,7 @@ NOTICES = {
             "It may have been cut off or altered on its way. "
             "Please open it again from the message, or copy the whole link into the address bar."
         ),
-        contact=True,
+        _TO_STOP,
     ),
     TOO_LATE: Notice(
         _("This can no longer be taken back"),
@@ -75,11 +77,30 @@ NOTICES = {
     HTTPStatus.SERVICE_UNAVAILABLE: Notice(
         _("Not done yet"),
         _("Your request could not be stored just now. Nothing has been changed. Please try again in a few minutes."),
-        contact=True,
+        _TO_STOP,
     ),
     HTTPStatus.INTERNAL_SERVER_ERROR: Notice(
         _("Something went wrong"),
         _("This was our fault. Please try again in a few minutes."),
-        contact=True,
+        _TO_STOP,
     ),
 }
+
+LINK_OVER = Notice(
+    _("This link is no longer good"),
+    _(
+        "A link to confirm is good for %(days)s days, and only until you answer in another way. "
+        "Nothing has been changed. If you still want the mail, please ask for it again."
+    ),
+)
+"""In place of the page that asks for consent, where there is nothing to confirm any more."""
+
+STOPPED = Notice(
+    _("This cannot be undone here"),
+    _(
+        "This mail was stopped in a way that a click cannot take back: by a complaint or an objection, "
+        "or for a legal or technical reason. Nothing has been changed."
+    ),
+    _("If you want it all the same, please write to %(address)s."),
+)
+"""The same where something stands against the person that their consent does not outdo."""

@@ -1,11 +1,12 @@
 """What the API answers: the shape of each answer, which the OpenAPI description is made from."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from consentmilter.model import Basis, Mode, Reason, Verdict
+from consentmilter.model import Basis, ConsentState, Mode, Reason, Verdict
+from consentmilter.policy.consents import Lack
 
 MAX_SUBJECT = 320
 """Characters in the address or domain of a call or an answer."""
@@ -36,7 +37,7 @@ class BatchRecorded(Answer):
 
 
 class Checked(Answer):
-    """Whether the mail would be sent; if a suppression decided that or was bypassed, which."""
+    """Whether the mail would be sent; if a suppression or a missing consent decided that or was bypassed, which."""
 
     allowed: bool
     subject: Subject
@@ -46,7 +47,10 @@ class Checked(Answer):
     mode: Mode
     verdict: Verdict
     bypassed: bool
-    reason: Reason | None
+    opted_in: Annotated[
+        datetime | None, Field(description="When the opt-in was confirmed that outdid the suppression.")
+    ]
+    reason: Reason | Lack | None
     scope: str | None
     since: datetime | None
 
@@ -104,6 +108,87 @@ class Streams(Answer):
     """The streams of the token's organisations."""
 
     streams: list[StreamTold]
+
+
+class ConsentRecorded(Answer):
+    """What stands of the person's consent now."""
+
+    subject: Subject
+    stream: str
+    state: ConsentState
+
+
+class Asked(Answer):
+    """The person is asked, if they may be; the answer is the same whether or not they are."""
+
+    subject: Subject
+    stream: str
+
+
+class Withdrawn(Answer):
+    """The consent is taken back; the answer is the same whether or not there was one."""
+
+    subject: Subject
+    scope: Scope
+
+
+class ConsentTold(Answer):
+    """What is recorded of a person's consent to a stream."""
+
+    subject: Subject
+    stream: str
+    required: bool
+    state: ConsentState | None
+    scope: str | None
+    basis: Basis | None
+    at: datetime | None
+    confirmed: bool
+
+
+class EffectTold(Answer):
+    """What was done to records of one kind, or would be."""
+
+    what: str
+    done: str
+    count: int
+    details: list[str]
+
+
+class Done(Answer):
+    """What a request of a person led to."""
+
+    subject: Subject
+    dry_run: bool
+    effects: list[EffectTold]
+
+
+Records = list[dict[str, Any]]
+
+
+class DossierTold(Answer):
+    """Everything that is held of a person."""
+
+    subject: Subject
+    keys: list[Key]
+    made: datetime
+    suppressions: Records
+    hash_lists: Records
+    consents: Records
+    ledger: Records
+    imports: Records
+    mail: Records
+    confirmations: Records
+    bounces: Records
+    holds: Records
+    journal: Records
+
+
+class Exported(Answer):
+    """How much is held of a person, and all of it unless that was a dry run."""
+
+    subject: Subject
+    records: int
+    dossier: DossierTold | None
 
 
 class Fault(Answer):

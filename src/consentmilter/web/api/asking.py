@@ -20,10 +20,7 @@ from consentmilter.web.api.problems import unusable
 async def check(call: Call[Question]) -> Checked:
     """Say whether mail of a stream to somebody would be sent."""
     context, said = call.context, call.message
-    call.caller.require_scope(said.stream)
-    stream = context.site.streams.get(said.stream)
-    if stream is None:
-        raise unusable("stream", "there is no such stream")
+    stream = call.stream(said.stream)
     subject = call.subject(said)
     answer = await ask(context.store, context.ring, context.site.foldings, name_of(said), [stream], context.now())
     return _checked(subject.text, stream, answer.decisions[0])
@@ -47,7 +44,6 @@ async def streams(call: Call[Nothing]) -> Streams:
 
 
 def _checked(subject: str, stream: Stream, decision: Decision) -> Checked:
-    row = decision.suppression
     return Checked(
         allowed=decision.verdict is Verdict.ACCEPT,
         subject=subject,
@@ -57,9 +53,10 @@ def _checked(subject: str, stream: Stream, decision: Decision) -> Checked:
         mode=stream.mode,
         verdict=decision.verdict,
         bypassed=decision.bypassed,
-        reason=row.reason if row else None,
-        scope=row.scope if row else None,
-        since=row.created if row else None,
+        opted_in=decision.consent.at if decision.opted_in and decision.consent else None,
+        reason=decision.reason,
+        scope=decision.scope,
+        since=decision.since,
     )
 
 

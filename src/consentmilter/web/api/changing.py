@@ -4,7 +4,6 @@ An answer is given after the commit. What is added is answered alike whether or 
 good for adding only cannot be used to ask who is on the list.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -14,8 +13,8 @@ from consentmilter.service.suppressions import assert_many, lift_many
 from consentmilter.subjects import Subject
 from consentmilter.web.api.answers import BatchRecorded, LiftedSuppression, Recorded, Removed
 from consentmilter.web.api.calls import Call, M
+from consentmilter.web.api.evidence import text_of
 from consentmilter.web.api.messages import Addition, Batch, Removal
-from consentmilter.web.api.problems import unusable
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,10 +40,10 @@ async def remove(call: Call[Removal]) -> Removed:
     names = {each.key: each for each in call.own_subjects(said)}
     rows = await lift_many(
         call.context.store, list(names), said.scope, said.reason,
-        evidence=_evidence(said.evidence) or "", actor=call.actor, now=call.context.now,
+        evidence=text_of(said.evidence) or "", actor=call.actor, now=call.context.now,
     )  # fmt: skip
     for row in rows:
-        _tell("api_removed", call, names[row.subject], row.scope, row.reason)
+        _logged("api_removed", call, names[row.subject], row.scope, row.reason)
     return Removed(lifted=[_lifted(row, names[row.subject].text) for row in rows])
 
 
@@ -52,14 +51,12 @@ async def _assert(call: Call[M], items: Mapping[str, Addition]) -> list[Subject]
     """Record what the items say in one transaction; each stands under its place in the body."""
     known = call.context.site.scopes()
     for where, item in items.items():
-        call.caller.require_scope(item.scope)
-        if item.scope not in known:
-            raise unusable(f"{where}scope", "there is no such stream or organisation")
+        call.scope(item.scope, known, f"{where}scope")
     subjects = {where: call.subject(item, where) for where, item in items.items()}
     assertions = [_assertion(call, item, subjects[where]) for where, item in items.items()]
     await assert_many(call.context.store, assertions, call.actor, now=call.context.now)
     for item, subject in zip(items.values(), subjects.values(), strict=True):
-        _tell("api_added", call, subject, item.scope, item.reason.reason)
+        _logged("api_added", call, subject, item.scope, item.reason.reason)
     return list(subjects.values())
 
 
@@ -71,7 +68,7 @@ def _assertion(call: Call[M], item: Addition, subject: Subject) -> Assertion:
         item.scope,
         item.reason.reason,
         at=None if item.at is None else _possible(item.at, call.context.now()),
-        evidence=_evidence(item.evidence),
+        evidence=text_of(item.evidence),
     )
 
 
@@ -80,16 +77,11 @@ def _possible(at: datetime, now: datetime) -> datetime:
     return max(_EPOCH, min(at, now))
 
 
-def _evidence(said: Mapping[str, str]) -> str | None:
-    """What the ledger keeps of it."""
-    return json.dumps(dict(said), sort_keys=True, ensure_ascii=False) if said else None
-
-
 def _lifted(row: Suppression, name: str) -> LiftedSuppression:
     return LiftedSuppression(subject=name, scope=row.scope, reason=row.reason, since=row.created)
 
 
-def _tell(event: str, call: Call[M], subject: Subject, scope: str, reason: Reason) -> None:
+def _logged(event: str, call: Call[M], subject: Subject, scope: str, reason: Reason) -> None:
     address = {"address": subject.text} if call.context.config.log.addresses else {}
     _log.info(
         event, request=call.request, token=call.caller.name, subject=subject.key.hex(), scope=scope, reason=str(reason),

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from consentmilter.model import Reason
+from consentmilter.config.roles import Language
+from consentmilter.model import Basis, Reason
 from consentmilter.web.api.answers import MAX_SUBJECT
 
 MAX_BATCH = 1000
@@ -72,6 +73,9 @@ Evidence = Annotated[
     Field(max_length=16, description="How it is known: form, ip, text_version and the like; kept in the ledger."),
 ]
 
+SomeEvidence = Annotated[Evidence, Field(min_length=1), AfterValidator(_not_empty)]
+StreamName = Annotated[str, Field(min_length=1, max_length=64, description="A stream.")]
+
 
 class Message(BaseModel):
     """Base of everything that callers say."""
@@ -120,7 +124,77 @@ class Removal(Person):
 
     scope: Scope
     reason: Reason | None = None
-    evidence: Annotated[Evidence, Field(min_length=1), AfterValidator(_not_empty)]
+    evidence: SomeEvidence
+
+
+class Reader(Message):
+    """One person."""
+
+    email: Annotated[
+        str,
+        Field(
+            min_length=3,
+            max_length=MAX_SUBJECT,
+            description="An e-mail address.",
+            json_schema_extra={"format": "email"},
+        ),
+    ]
+
+
+class Grant(Reader):
+    """Somebody's consent to a stream."""
+
+    stream: StreamName
+    basis: Basis = Basis.CONSENT
+    at: Time | None = None
+    confirmed: Annotated[bool, Field(description="Whether the person confirmed it, as by a link in a mail.")] = False
+    evidence: SomeEvidence
+
+
+class Request(Reader):
+    """Somebody who is to be asked for consent to a stream."""
+
+    stream: StreamName
+    language: Annotated[Language | None, Field(description="That of the mail; by default the site's first.")] = None
+    evidence: Evidence = Field(default_factory=dict)
+
+
+class Withdrawal(Reader):
+    """Somebody who takes consent back."""
+
+    scope: Scope
+    evidence: Evidence = Field(default_factory=dict)
+
+
+class ConsentQuestion(Reader):
+    """What is recorded of somebody's consent to a stream."""
+
+    stream: StreamName
+
+
+class Right(Reader):
+    """What somebody may ask about what is held of them."""
+
+    evidence: Evidence = Field(default_factory=dict)
+    dry_run: Annotated[bool, Field(description="Only say what would be done.")] = False
+
+
+class Restriction(Right):
+    """Somebody whose data is only to be kept."""
+
+    evidence: SomeEvidence
+
+
+class Rectification(Restriction):
+    """Somebody whose address is another one."""
+
+    new_email: Annotated[str, Field(min_length=3, max_length=MAX_SUBJECT, json_schema_extra={"format": "email"})]
+
+
+class Objection(Right):
+    """Somebody who objects to marketing."""
+
+    scope: Annotated[str, Field(min_length=1, max_length=64, description="An organisation, or * for everything.")]
 
 
 class Place(Message):

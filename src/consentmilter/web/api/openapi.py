@@ -61,6 +61,7 @@ def description() -> dict[str, Any]:
 def _operation(each: Operation) -> dict[str, Any]:
     said = _body(each.message) if each.method == "POST" else {"parameters": _parameters(each.message)}
     problems = (_PROBLEMS_OF_BODIES if each.method == "POST" else {}) | _PROBLEMS
+    problems |= {"409": each.conflict} if each.conflict else {}
     return {
         "operationId": each.name,
         "summary": each.summary,

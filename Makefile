@@ -11,6 +11,9 @@ BIN := .venv/bin
 # Tests run in two processes, each file in one of them: fixtures that start a mail system serve a whole file or more.
 WORKERS ?= 2
 
+# What came of each test, for the promises whose proofs must have run.
+REPORT := build/tests.xml
+
 .PHONY: run demo test lint bench lock clean
 
 run: .venv/ready
@@ -20,7 +23,8 @@ demo: .venv/ready
 	@$(BIN)/python -m lab.demo
 
 test: lint .venv/packages
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile
+	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --junit-xml=$(REPORT)
+	$(BIN)/python -m tests.docs.proofs $(REPORT)
 
 lint: .venv/ready
 	$(BIN)/ruff format --check .

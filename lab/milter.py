@@ -32,6 +32,11 @@ from lab.errors import LabError
 from lab.part import Part
 from lab.process import Process, wait_for
 
+_EMPTIED = (
+    *("suppression", "hash_suppression", "consent", "legal_hold", "exemption_use"),
+    *("dkim_check", "soft_bounce", "confirmation", "review"),
+)
+
 PROGRAM = Path(sys.executable).with_name("consentmilter")
 
 
@@ -84,7 +89,7 @@ class Milter(Part):
     def renew(self, config: Mapping[str, Any]) -> None:
         """Begin anew under this configuration, as if just started: an empty list, log and journal."""
         with closing(sqlite3.connect(self.store_file)) as database, database:
-            for table in ("suppression", "hash_suppression", "dkim_check", "soft_bounce", "confirmation", "review"):
+            for table in _EMPTIED:
                 database.execute(f"DELETE FROM {table}")
         self.configure(config)
         self.reload()

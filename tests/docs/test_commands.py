@@ -20,6 +20,10 @@ from tests.docs.pages import code, codes, tables
 
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
+ELSEWHERE = {"config show", "consent request", "review", "doctor", "report", "stats", "prune"}
+ELSEWHERE |= {f"subject {right}" for right in ("export", "rectify", "erase", "restrict", "object", "hold", "release")}
+"""What prints the configuration, and what needs mail: tests/cli holds the keys of these to the page."""
+
 APP: Any = typer.main.get_command(commands.app)
 
 
@@ -147,17 +151,24 @@ def test_the_keys_of_json_are_documented_and_no_others(site: Installation) -> No
     """Of every command that prints an object or a list of them."""
     letter = site.file("letter.eml", FILES["letter.eml"])
     envelope = ["--from", "n@acme.example", "--to", "friend@example.net", "--login", "newsletter"]
+    consenting = ["a@example.net", "--stream", "acme.newsletter"]
     printed: dict[str, Any] = {
         "init": site.run("init", "--json").json,
         "import": site.run("import", "-", "--json", given=b"").json[0],
+        "undo": site.run("undo", "--json").json[0],
+        "export": site.run("export", "-o", site.directory / "list.csv", "--json").json,
         "add": site.run("add", "a@example.net", "--json").json,
         "remove": site.run("remove", "a@example.net", "--evidence", "x", "--json").json[0],
         "check": site.run("check", "a@example.net", "--json").json,
         "explain": site.run("explain", "reader@example.net", "--json").json,
+        "consent grant": site.run("consent", "grant", *consenting, "--evidence", "x", "--json").json,
+        "consent withdraw": site.run("consent", "withdraw", *consenting, "--json").json,
+        "consent import": site.run("consent", "import", "-", *consenting[1:], "--json", given=b"email\n").json[0],
+        "consent show": site.run("consent", "show", consenting[0], "--json").json[0],
         "trace": site.run("trace", letter, *envelope, "--json").json,
         "config check": site.run("config", "check", "--json").json,
     }
-    assert set(printed) == {name for name, each in PROGRAM.items() if "--json" in options_of(each)} - {"config show"}
+    assert set(printed) == {name for name, each in PROGRAM.items() if "--json" in options_of(each)} - ELSEWHERE
     for name, data in printed.items():
         assert keys(name, f"key of `{name} --json`") == list(data), name
     explained = printed["explain"]

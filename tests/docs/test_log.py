@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from consentmilter.model import Reason
+from consentmilter.policy.consents import Lack
 from consentmilter.policy.mail import Principal
 from consentmilter.policy.objections import Objection
 from consentmilter.policy.settle import Pass
@@ -35,6 +36,7 @@ FULL = Record(
     verdict="would-reject",
     reason=Reason.UNSUBSCRIBE,
     bypassed=True,
+    opted_in=True,
     scope="acme",
     stream="acme.newsletter",
     category="marketing",
@@ -81,9 +83,9 @@ def test_a_decision_names_nobody_unless_the_site_asks_for_it() -> None:
 
 
 def test_every_reason_of_a_decision_is_documented_and_no_other() -> None:
-    """Those of suppressions, of objections, and the two that the program gives of itself."""
+    """Those of suppressions, of objections, and those that the program gives of itself."""
     documented = [reason for row in table(PAGE, "reason", "means") for reason in codes(row[0])]
-    assert sorted(documented) == sorted([*Reason, *Objection, "mixed", "store"])
+    assert sorted(documented) == sorted([*Reason, *Lack, *Objection, "mixed", "store", "over-limit"])
 
 
 def test_every_column_of_the_journal_is_documented_and_no_other() -> None:

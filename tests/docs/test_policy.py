@@ -8,8 +8,10 @@ import pytest
 from consentmilter import replies
 from consentmilter.config import parse
 from consentmilter.config.compile import compile_site
-from consentmilter.model import Reason, Suppression, Verdict
+from consentmilter.model import Basis, Consent, ConsentState, Reason, Suppression, Verdict
 from consentmilter.policy.categories import BUILT_IN, OPT_OUTS
+from consentmilter.policy.consents import Lack
+from consentmilter.policy.decide import Decision
 from consentmilter.policy.objections import Objection
 from consentmilter.policy.site import Site
 from consentmilter.replies import Reply
@@ -26,6 +28,7 @@ streams: {acme.newsletter: {title: Weekly newsletter}}
 """
 WITH_HELP = SITE + "reply: {help_url: https://www.example.com/refused}"
 REF = "42ce4dab62"
+DAY = datetime(2026, 3, 14, tzinfo=UTC)
 
 
 def test_every_built_in_category_is_listed_and_no_other() -> None:
@@ -69,6 +72,12 @@ def _replies() -> Iterator[Reply]:
     yield _opted_out(site, ("reader", "*", Reason.MANUAL))
     yield _opted_out(site, ("reader", "acme", Reason.OBJECTION), ("user", "*", Reason.MANUAL))
     yield _opted_out(compile_site(parse(WITH_HELP, "site")), ("reader", "*", Reason.MANUAL))
+    missing = Decision(Verdict.REJECT, lack=Lack.NO_CONSENT)
+    yield _refused(site, ("reader", missing))
+    withdrawal = Consent(b"s" * 16, "acme", ConsentState.WITHDRAWN, Basis.CONSENT, DAY, False, "cli")
+    yield _refused(site, ("reader", Decision(Verdict.REJECT, lack=Lack.WITHDRAWN, consent=withdrawal)))
+    opted_out = Decision(Verdict.REJECT, Suppression(b"s" * 16, "acme", Reason.MANUAL, "cli", DAY))
+    yield _refused(site, ("reader", missing), ("user", opted_out))
     stream = site.streams["acme.newsletter"]
     yield replies.deferred(["<reader@example.net>"], stream, REF)
     for objection in Objection:
@@ -77,11 +86,13 @@ def _replies() -> Iterator[Reply]:
 
 
 def _opted_out(site: Site, *people: tuple[str, str, Reason]) -> Reply:
-    refused = [
-        (f"<{local}@example.net>", Suppression(b"s" * 16, scope, reason, "cli", datetime(2026, 3, 14, tzinfo=UTC)))
-        for local, scope, reason in people
-    ]
-    return replies.opted_out(refused, site, site.streams["acme.newsletter"], REF)
+    rows = [(local, Suppression(b"s" * 16, scope, reason, "cli", DAY)) for local, scope, reason in people]
+    return _refused(site, *((local, Decision(Verdict.REJECT, row)) for local, row in rows))
+
+
+def _refused(site: Site, *people: tuple[str, Decision]) -> Reply:
+    refused = [(f"<{local}@example.net>", decision) for local, decision in people]
+    return replies.refused(refused, site, site.streams["acme.newsletter"], REF)
 
 
 def _yes(value: object) -> str:

@@ -5,8 +5,9 @@ before it leaves the question open. A rule with `allow` is a claim: its conditio
 who may claim it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from hashlib import blake2b
 from ipaddress import IPv4Network, IPv6Network
 
 from consentmilter.globs import Glob, any_matches
@@ -76,6 +77,11 @@ class Rule:
         """The header fields that the rule needs to see, in lower case."""
         names = {name for name, _ in self.headers} | set(self.has_headers)
         return names | {"list-id"} if self.list_ids else names
+
+    def fingerprint(self) -> str:
+        """What the rule is known by where its use is counted: its conditions and stream, wherever it stands."""
+        bare = replace(self, number=0, max_per_day=None, over_limit=OverLimit.DEFER)
+        return blake2b(repr(bare).encode(), digest_size=8).hexdigest()
 
     def fits(self, principal: Principal, sender: str, headers: Headers | None) -> Answer:
         """Whether the rule's conditions hold; `headers` is None while they have not arrived."""

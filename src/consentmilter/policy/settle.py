@@ -70,8 +70,8 @@ def settle(stream: Stream, recipients: Sequence[Recipient], *, non_smtp: bool, s
     affected = tuple(r for r in recipients if r.decision.verdict is not Verdict.ACCEPT)
     if not affected:
         return DELIVER
-    if any(r.decision.unverified for r in affected):
-        return Settlement(Outcome.DEFER, refused=affected)
+    if (stopped := _stopped(affected)) is not None:
+        return stopped
     if stream.action in (Verdict.HOLD, Verdict.TAG) and stage is Pass.FIRST:
         return DELIVER  # behind the split each copy is held or tagged on its own
     if stream.action is Verdict.TAG:
@@ -79,6 +79,15 @@ def settle(stream: Stream, recipients: Sequence[Recipient], *, non_smtp: bool, s
     if len(affected) == len(recipients):
         return _settle_all(stream.action, affected)
     return _settle_mixed(stream, affected, non_smtp=non_smtp)
+
+
+def _stopped(affected: tuple[Recipient, ...]) -> Settlement | None:
+    """What stops the message as a whole, whatever its stream does with suppressed recipients."""
+    if any(r.decision.unverified for r in affected):
+        return Settlement(Outcome.DEFER, refused=affected)
+    if beyond := tuple(r for r in affected if r.decision.over_limit):
+        return Settlement(Outcome(beyond[0].decision.verdict), refused=beyond)
+    return None
 
 
 def _settle_all(action: Verdict, affected: tuple[Recipient, ...]) -> Settlement:

@@ -32,6 +32,7 @@ def _suppression_columns() -> list[sa.Column[Any] | sa.CheckConstraint]:
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("expires", sa.BigInteger),
         sa.Column("address", Printable),
+        sa.Column("repeated", sa.BigInteger),
         sa.CheckConstraint("length(subject) = 16", name="suppression_subject_octets"),
     ]
 
@@ -56,6 +57,7 @@ hash_suppression = sa.Table(
     sa.Column("asserted_again", sa.Boolean, nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("expires", sa.BigInteger),
+    sa.Column("repeated", sa.BigInteger),
     sa.CheckConstraint("length(digest) IN (16, 20, 32)", name="hash_suppression_digest_octets"),
     sqlite_with_rowid=False,
 )
@@ -153,7 +155,10 @@ exemption_use = sa.Table(
     sa.Column("principal", Printable, primary_key=True),
     sa.Column("count", sa.BigInteger, nullable=False),
 )
-"""How much mail of an exempt category went out, by the day (counted from 1970-01-01)."""
+"""How much mail of an exempt category went out, by the day (counted from 1970-01-01).
+
+Rows without a category are what rules leased of their cap.
+"""
 
 stream_name = sa.Table(
     "stream_name",

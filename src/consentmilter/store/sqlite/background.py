@@ -4,9 +4,9 @@ Who writes so can come again, so nobody waits for it. As everywhere, a missing o
 transaction. Raises StoreError and its kinds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 
@@ -16,6 +16,8 @@ from consentmilter.store.faults import translated
 from consentmilter.store.schema import Tree
 from consentmilter.store.sqlite import engines, files
 from consentmilter.store.sqlite.lock import held
+
+T = TypeVar("T")
 
 _PATIENCE = 0.2
 """Seconds to wait for the lock, and for SQLite: who appends can come again."""
@@ -42,11 +44,15 @@ class BackgroundFile:
 
     def run(self, statement: sa.Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run the statement for all rows, or raise a StoreError and for none."""
+        self.write(lambda connection: connection.execute(statement, rows))
+
+    def write(self, job: Callable[[sa.Connection], T]) -> T:
+        """Run the job in one transaction, and return what it says; or raise a StoreError, and nothing has happened."""
         with held(self._path, _PATIENCE), translated(self._path):
             engine = self._opened()
             try:
                 with engine.begin() as connection:
-                    connection.execute(statement, rows)
+                    return job(connection)
             except sa.exc.DBAPIError:
                 self._drop()  # after a disk error nobody vouches for a connection
                 raise

@@ -12,19 +12,26 @@ from bench.rounds import Measurement, mode
 
 def markdown(measurements: Sequence[Measurement], command: Sequence[str]) -> str:
     """One table a load, below the conditions."""
-    return "\n".join([*_conditions(measurements, command), *(line for m in measurements for line in ("", *_table(m)))])
+    return "\n".join(
+        [*conditions(command, _load(measurements)), *(line for m in measurements for line in ("", *_table(m)))]
+    )
 
 
-def _conditions(measurements: Sequence[Measurement], command: Sequence[str]) -> list[str]:
-    load = measurements[0].load
-    rounds = len(next(iter(measurements[0].rates.values())))
+def conditions(command: Sequence[str], load: str) -> list[str]:
+    """When, how and on what something was measured."""
     return [
         f"- Date: {dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC",
         f"- Command: `{shlex.join(command)}`",
-        f"- Load: {load.messages} messages of {load.length} octets over {load.sessions} sessions, {rounds} rounds",
+        f"- Load: {load}",
         f"- Machine: {os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}",
         f"- Postfix {_postfix_version()}, Python {platform.python_version()}",
     ]
+
+
+def _load(measurements: Sequence[Measurement]) -> str:
+    load = measurements[0].load
+    rounds = len(next(iter(measurements[0].rates.values())))
+    return f"{load.messages} messages of {load.length} octets over {load.sessions} sessions, {rounds} rounds"
 
 
 def _table(measurement: Measurement) -> list[str]:

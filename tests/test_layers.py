@@ -19,6 +19,8 @@ LAYERS = {
     "words": {"errors", "model"},
     "pure": {
         "addresses",
+        "chain",
+        "checkpoints",
         "exporters",
         "globs",
         "hashes",
@@ -26,6 +28,7 @@ LAYERS = {
         "importers",
         "keys",
         "ledger",
+        "minisign",
         "policy",
         "replies",
         "reports",
@@ -54,7 +57,7 @@ MAY_IMPORT = {
     "pure": {"words"},
     "config": {"words", "pure"},
     "log": set[str](),
-    "control": {"words", "log"},
+    "control": {"words", "pure", "config", "log"},
     "store": {"words", "pure"},
     "service": {"words", "pure", "config", "log", "store"},
     "milter": BELOW_THE_EDGES,
@@ -94,7 +97,7 @@ HARMLESS = {
 
 LIBRARIES = {
     "words": HARMLESS,
-    "pure": HARMLESS | {"idna", "yaml"},
+    "pure": HARMLESS | {"idna", "nacl", "yaml"},
     "config": HARMLESS | {"idna", "yaml", "pydantic", "pydantic_core", "pathlib"},
 }
 """What the layers that do no I/O may import of others. `config` has paths among its values."""

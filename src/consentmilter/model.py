@@ -59,7 +59,8 @@ class Suppression:
 
     `subject` is the 16-octet subject key, `origin` says where the first assertion came from
     (`import`, `cli:alice`, ...), `batch` is the import that made the row, if one did, `asserted_again` is true once
-    anybody else asserted the same. `address` is None where addresses are not stored.
+    anybody else asserted the same. `address` is None where addresses are not stored. `repeated` is when it was last
+    asserted again, if it was.
     """
 
     subject: bytes
@@ -71,6 +72,12 @@ class Suppression:
     batch: str | None = None
     asserted_again: bool = False
     address: str | None = None
+    repeated: datetime | None = None
+
+    @property
+    def last_said(self) -> datetime:
+        """When somebody asserted it last."""
+        return self.created if self.repeated is None else max(self.created, self.repeated)
 
     def holds(self, now: datetime) -> bool:
         """Whether it has not expired."""

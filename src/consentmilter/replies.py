@@ -7,7 +7,9 @@ libmilter does that (smfi_setreply). RFC 5321 4.5.3.1.5 bounds the reply line, R
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from consentmilter.model import ALL, Reason, Suppression
+from consentmilter.model import ALL, Reason, Suppression, Verdict
+from consentmilter.policy.consents import Lack
+from consentmilter.policy.decide import Decision
 from consentmilter.policy.objections import Objection
 from consentmilter.policy.site import Site, Stream
 
@@ -32,14 +34,13 @@ class Reply:
     text: str
 
 
-def opted_out(refused: Sequence[tuple[str, Suppression]], site: Site, stream: Stream, ref: str) -> Reply:
-    """The refusal of recipients, each as it was given and with the suppression that refuses it."""
-    first = refused[0][1]
-    whys = {_why(row, site) for _, row in refused}
-    # Several people with a reason each: the reply says what they share, the log has every one.
-    why = whys.pop() if len(whys) == 1 else f"opted out of {site.scope_title(stream.name)} ({stream.name})"
-    these = "these addresses" if len(refused) > 1 else "this domain" if _of_domain(first) else "this address"
-    raws = [raw for raw, _ in refused]
+def refused(recipients: Sequence[tuple[str, Decision]], site: Site, stream: Stream, ref: str) -> Reply:
+    """The refusal of recipients, each as it was given and with what was decided about it."""
+    whys = {_why(decision, site, stream) for _, decision in recipients}
+    why = whys.pop() if len(whys) == 1 else _shared([decision for _, decision in recipients], site, stream)
+    of_domain = _of_domain(recipients[0][1].suppression)
+    these = "these addresses" if len(recipients) > 1 else "this domain" if of_domain else "this address"
+    raws = [raw for raw, _ in recipients]
     text = f"{why}; remove {these} from your list"
     return _reply("550", "5.7.1", text, ref, raw_rcpts=raws, help_url=stream.help_url)
 
@@ -47,6 +48,13 @@ def opted_out(refused: Sequence[tuple[str, Suppression]], site: Site, stream: St
 def deferred(raw_rcpts: Sequence[str], stream: Stream, ref: str) -> Reply:
     """The deferral that a stream with `action: defer` asks for."""
     return _reply("450", "4.7.1", f'mail of "{stream.title}" ({stream.name}) waits', ref, raw_rcpts=raw_rcpts)
+
+
+def over_limit(raw_rcpts: Sequence[str], stream: Stream, verdict: Verdict, ref: str) -> Reply:
+    """The refusal or deferral of exempt mail of which enough went out today."""
+    text = f'the limit of mail a day of "{stream.title}" ({stream.name}) is reached'
+    codes = ("550", "5.7.1") if verdict is Verdict.REJECT else ("450", "4.7.1")
+    return _reply(*codes, text, ref, raw_rcpts=raw_rcpts, help_url=stream.help_url)
 
 
 def objected(objection: Objection, stream: Stream | None, claimed: str | None, ref: str) -> Reply:
@@ -85,14 +93,32 @@ def no_route(ref: str) -> Reply:
     return _reply("451", "4.3.5", "no valid X-Consent-Route from the first pass", ref)
 
 
-def _why(row: Suppression, site: Site) -> str:
+def _why(decision: Decision, site: Site, stream: Stream) -> str:
+    if decision.suppression is not None:
+        return _opted_out(decision.suppression, site)
+    if decision.lack is Lack.WITHDRAWN and decision.consent is not None:
+        scope = decision.consent.stream
+        return f"consent to {site.scope_title(scope)}{_name(scope)} withdrawn on {decision.consent.at:%Y-%m-%d}"
+    return f"no recorded consent for {site.scope_title(stream.name)}{_name(stream.name)}"
+
+
+def _shared(decisions: Sequence[Decision], site: Site, stream: Stream) -> str:
+    """What several people with a reason each have in common; the log has every one."""
+    verb = "no consent to" if any(decision.lack for decision in decisions) else "opted out of"
+    return f"{verb} {site.scope_title(stream.name)}{_name(stream.name)}"
+
+
+def _opted_out(row: Suppression, site: Site) -> str:
     verb = _VERBS.get(row.reason, "opted out of")
-    name = "" if row.scope == ALL else f" ({row.scope})"
-    return f"{verb} {site.scope_title(row.scope)}{name} by {row.reason} on {row.created:%Y-%m-%d}"
+    return f"{verb} {site.scope_title(row.scope)}{_name(row.scope)} by {row.reason} on {row.created:%Y-%m-%d}"
 
 
-def _of_domain(row: Suppression) -> bool:
-    return row.address is not None and "@" not in row.address
+def _name(scope: str) -> str:
+    return "" if scope == ALL else f" ({scope})"
+
+
+def _of_domain(row: Suppression | None) -> bool:
+    return row is not None and row.address is not None and "@" not in row.address
 
 
 def _reply(

@@ -1,5 +1,6 @@
 """`consentmilter check` and `consentmilter explain`."""
 
+import hashlib
 from datetime import UTC, datetime
 
 import pytest
@@ -104,7 +105,9 @@ def test_check_prints_json(site: Installation) -> None:
     said = site.run("check", "A@x.example", "--json", code=1).json
     assert {key: said[key] for key in ("subject", "sent")} == {"subject": "a@x.example", "sent": False}
     assert len(bytes.fromhex(said["key"])) == 16
-    keys = ["stream", "category", "basis", "mode", "verdict", "bypassed", "reason", "scope", "since"]
+    keys = [
+        "stream", "category", "basis", "mode", "verdict", "bypassed", "opted_in", "reason", "scope", "since", "list",
+    ]  # fmt: skip
     assert [list(each) for each in said["streams"]] == [keys] * 4
     [newsletter] = [each for each in said["streams"] if each["stream"] == "acme.newsletter"]
     assert datetime.fromisoformat(newsletter.pop("since")).tzinfo is not None
@@ -115,8 +118,10 @@ def test_check_prints_json(site: Installation) -> None:
         "mode": "enforce",
         "verdict": "reject",
         "bypassed": False,
+        "opted_in": None,
         "reason": "complaint",
         "scope": "acme",
+        "list": None,
     }
     fine = site.run("check", "b@x.example", "--stream", "bulk", "--json").json
     assert (fine["sent"], [list(each) for each in fine["streams"]]) == (True, [keys])
@@ -173,17 +178,40 @@ def test_explain_prints_json(site: Installation) -> None:
     site.run("import", listed)
     site.run("add", "a@x.example", "--evidence", "phone")
     said = site.run("explain", "a@x.example", "--json").json
-    assert list(said) == ["subject", "key", "suppressions", "streams", "imports", "ledger"]
+    assert {"subject", "key", "suppressions", "streams", "imports", "ledger"} <= set(said)
     assert [list(row) for row in said["suppressions"]] == [
-        ["subject", "scope", "reason", "since", "expires", "origin", "batch", "asserted_again", "holds"]
+        ["subject", "scope", "reason", "since", "expires", "origin", "batch", "list", "asserted_again", "holds"]
     ] * 2
-    assert [list(row) for row in said["imports"]] == [["batch", "file", "actor", "started", "finished"]]
+    assert [list(row) for row in said["imports"]] == [["batch", "file", "actor", "started", "finished", "undone"]]
     assert [list(row) for row in said["ledger"]] == [
         ["at", "action", "subject", "scope", "reason", "actor", "source", "batch", "evidence"]
     ]
     assert said["ledger"][0]["evidence"] == "phone"
     nobody = site.run("explain", "b@x.example", "--json").json
     assert [nobody[key] for key in ("suppressions", "imports", "ledger")] == [[], [], []]
+
+
+@pytest.mark.parametrize(("algorithm", "name"), [("md5", "MD5"), ("sha1", "SHA-1"), ("sha256", "SHA-256")])
+def test_check_and_explain_see_hash_lists(site: Installation, algorithm: str, name: str) -> None:
+    """And say which list it is, and what of the address it holds."""
+    digest = hashlib.new(algorithm, b"a@x.example").hexdigest()
+    batch = site.run("import", site.file("partner\x1b.txt", f"{digest}\n"), "--json").json[0]["batch"]
+    listed = "imported in * since TODAY, on the hash list partner\\x1b.txt"
+    lines = site.run("check", "A@x.example", "--stream", "bulk", code=1).lines
+    assert [line.replace(TODAY, "TODAY") for line in lines] == [f"bulk: reject ({listed})"]
+    explained = site.run("explain", "a@x.example").out.replace(TODAY, "TODAY")
+    assert (
+        f"  {name} of a@x.example: imported in * since TODAY by import {batch} on the hash list partner\\x1b.txt\n"
+        in explained
+    )
+    assert f"  {batch}: " in explained
+    said = site.run("explain", "a@x.example", "--json").json
+    assert [(row["list"], row["origin"]) for row in said["suppressions"]] == [
+        ("partner\x1b.txt", "list:partner\x1b.txt")
+    ]
+    assert site.run("check", "a@x.example", "--json", code=1).json["streams"][0]["list"] == "partner\x1b.txt"
+    site.run("check", "b@x.example")
+    site.run("check", "x.example")
 
 
 def test_explain_names_a_person_whose_address_is_not_stored(bare: Installation) -> None:

@@ -29,6 +29,9 @@ FILES = {
     "ana.silva@example.org,complaint,2025-11-02\n"
     "b.okafor at example.com,unsubscribe,2026-05-09\n"
     ".lists.example.com,objection,2026-04-04\n",
+    "opted-in.csv": "email,at,confirmed,evidence\n"
+    'ana.silva@example.org,2026-01-11,yes,"link of <81@forms.example.com>"\n'
+    "c.tanaka@example.com,2026-01-12,perhaps,\n",
     "wrong-list.txt": "friend@example.net\n.lists.example.com\n",
     "letter.eml": "From: Acme <news@acme.example>\nSubject: This week\n\nHello.\n",
     "patch.eml": "From: Acme <security@acme.example>\nX-Consent-Stream: acme.security\nSubject: Patch\n\nHello.\n",
@@ -39,6 +42,7 @@ _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STEP = re.compile(r"^\$ (.*?)(?:  # exit code (\d+))?\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 
 _PASSING = (
+    (r"\b[0-9a-f]{64}\b", "DIGEST"),
     (r"\b[0-9a-f]{32}\b", "KEY"),
     (r"\b[0-9a-f]{16}\b", "BATCH"),
     (r"\b[a-z2-7]{52}\b", "TOKEN"),

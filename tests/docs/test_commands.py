@@ -22,6 +22,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ELSEWHERE = {"config show", "consent request", "review", "doctor", "report", "stats", "prune"}
 ELSEWHERE |= {f"subject {right}" for right in ("export", "rectify", "erase", "restrict", "object", "hold", "release")}
+ELSEWHERE |= {f"ledger {command}" for command in ("verify", "checkpoint", "show", "rebuild")}
 """What prints the configuration, and what needs mail: tests/cli holds the keys of these to the page."""
 
 APP: Any = typer.main.get_command(commands.app)

@@ -29,7 +29,7 @@ from consentmilter.errors import StoreError
 from consentmilter.milter import application
 from consentmilter.milter.application import Runtime, close
 from consentmilter.milter.session import Session
-from consentmilter.model import Suppression
+from consentmilter.policy.facts import Facts
 from consentmilter.replies import Reply
 from consentmilter.service.desk import Desk, Record
 
@@ -74,7 +74,7 @@ class BreakableSession(Session):
 
 
 def _breakable(desk: Desk) -> Desk:
-    def look_up(subjects: Sequence[bytes]) -> list[Suppression]:
+    def look_up(subjects: Sequence[bytes]) -> Facts:
         _leaked.append(os.urandom(100_000) if "leak" in _defects() else b"")
         if "die" in _defects():
             os._exit(7)
@@ -83,7 +83,7 @@ def _breakable(desk: Desk) -> Desk:
             return desk.look_up(subjects)
         except StoreError:
             if "blind" in _defects():
-                return []
+                return Facts()
             raise
 
     def record(record: Record) -> None:

@@ -11,6 +11,7 @@ import pytest
 from consentmilter.errors import StoreError, UsageError
 from consentmilter.ledger import rows_digest
 from consentmilter.model import Assertion, Reason
+from consentmilter.service.bulk import as_said, preview_staged
 from consentmilter.service.suppressions import (
     CHUNK_ROWS,
     Actor,
@@ -24,7 +25,6 @@ from consentmilter.service.suppressions import (
     history,
     import_chunk,
     lift,
-    preview_chunk,
 )
 from consentmilter.store.batches import Batch
 from consentmilter.store.writer import Store
@@ -305,7 +305,9 @@ def test_a_preview_counts_and_changes_nothing(url: str, database: Path) -> None:
             await assert_one(store, people([1])[0], CLICK, now=noon)
             before = contents(database)
             rows = people([*range(2500), 7])
-            assert await preview_chunk(store, rows) == Outcome(new=2499, known=2)
+            with store.staging() as staged:
+                staged.add(map(as_said, rows))
+                assert await preview_staged(store, staged) == Outcome(new=2499, known=2)
             assert contents(database) == before
             assert await find_batch(store, DIGEST, "*", Reason.IMPORTED) is None
             assert await import_chunk(store, await begin(store), rows, ALICE) == Outcome(new=2499, known=2)

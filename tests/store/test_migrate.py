@@ -147,7 +147,7 @@ async def _open(url: str, keys: dict[str, bytes]) -> None:
 
 def openings(url: str, keys: dict[str, bytes]) -> list[Callable[[], object]]:
     """The ways to open a core database."""
-    return [lambda: run(_open(url, keys)), lambda: Reader(url, keys, 2.0).suppressions([person(1)])]
+    return [lambda: run(_open(url, keys)), lambda: Reader(url, keys, 2.0).look_up([person(1)])]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def test_no_way_in_opens_a_database_on_a_network_file_system(
     """Store, reader, journal and migrations all refuse, and say what to do."""
     for attempt in (
         lambda: run(_open(url)),
-        lambda: Reader(url, KEYS, 2.0).suppressions([person(1)]),
+        lambda: Reader(url, KEYS, 2.0).look_up([person(1)]),
         lambda: Journal(journal_url, on_trouble=print),
         lambda: migrate(url),
         lambda: migrate(f"sqlite:///{tmp_path / 'new.db'}"),

@@ -18,14 +18,15 @@ from consentmilter.config.compile import compile_site
 from consentmilter.errors import StoreBusyError
 from consentmilter.headers import Add, Delete, Edit
 from consentmilter.keys import KeyRing
-from consentmilter.model import ALL, Reason, Suppression
+from consentmilter.model import ALL, Consent, ConsentState, Reason, Suppression
+from consentmilter.policy.facts import Facts
 from consentmilter.policy.mail import SENDMAIL, Client, Principal
 from consentmilter.policy.site import Site
 from consentmilter.replies import Reply
 from consentmilter.service.desk import Desk, Record
 from consentmilter.service.ending import Ending
 from consentmilter.service.screening import Screening
-from tests.unit.making import NOW, RING, suppression
+from tests.unit.making import NOW, RING, consent, suppression
 
 STREAMS: Mapping[str, Mapping[str, Any]] = {
     "acme.newsletter": {"title": "Weekly newsletter"},
@@ -127,6 +128,7 @@ class Mta:
 
     def __init__(self, site: Site = SITE, ring: KeyRing = RING) -> None:
         self.rows: list[Suppression] = []
+        self.consents: list[Consent] = []
         self.records: list[Record] = []
         self.notices: list[dict[str, Any]] = []
         self.asked = 0
@@ -147,6 +149,12 @@ class Mta:
         """Put a suppression on the list."""
         row = suppression(who, scope, reason, ring=self.desk.ring, **changes)
         self.rows.append(row)
+        return row
+
+    def consented(self, who: str, to: str, state: ConsentState = ConsentState.GRANTED, **changes: Any) -> Consent:
+        """Have this stand of somebody's consent."""
+        row = consent(who, to, state, ring=self.desk.ring, **changes)
+        self.consents.append(row)
         return row
 
     def mail(
@@ -173,12 +181,14 @@ class Mta:
     def events(self) -> list[str]:
         return [notice["event"] for notice in self.notices]
 
-    def _look_up(self, subjects: Sequence[bytes]) -> list[Suppression]:
+    def _look_up(self, subjects: Sequence[bytes]) -> Facts:
         self.asked += 1
         if self.away:
             raise StoreBusyError("no answer within 2 s")
         asked = set(subjects)
-        return [row for row in self.rows if row.subject in asked]
+        return Facts(
+            [row for row in self.rows if row.subject in asked], [row for row in self.consents if row.subject in asked]
+        )
 
     def _new_ref(self) -> str:
         self._refs += 1

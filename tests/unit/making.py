@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consentmilter.addresses import canonical
 from consentmilter.keys import KeyRing, subject_of, subject_of_address
-from consentmilter.model import ALL, Mode, Reason, Suppression
+from consentmilter.model import ALL, Basis, Consent, ConsentState, Mode, Reason, Suppression
 from consentmilter.policy.categories import BUILT_IN, Category
 from consentmilter.policy.site import BULK, UNCLASSIFIED, Organisation, Site, Stream
 
@@ -60,6 +60,20 @@ def suppression(
     is_address = "@" in who
     subject = subject_of_address(canonical(who), ring, {}) if is_address else subject_of(who, ring)
     return Suppression(subject, scope, reason, "test", **{"created": OPTED_OUT, "address": who, **changes})
+
+
+def consent(
+    who: str = "person@example.com",
+    to: str = "acme.newsletter",
+    state: ConsentState = ConsentState.GRANTED,
+    *,
+    ring: KeyRing = RING,
+    **changes: Any,
+) -> Consent:
+    """What is held of somebody's consent, as of the day on which people opted out."""
+    subject = subject_of_address(canonical(who), ring, {})
+    given = {"basis": Basis.CONSENT, "at": OPTED_OUT, "confirmed": False, "origin": "test", **changes}
+    return Consent(subject, to, state, **given)
 
 
 REASONS = st.sampled_from(list(Reason))

@@ -8,21 +8,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentmilter import replies
-from consentmilter.model import ALL, Reason, Suppression
+from consentmilter.model import ALL, Basis, Consent, ConsentState, Reason, Suppression, Verdict
+from consentmilter.policy.consents import Lack
+from consentmilter.policy.decide import Decision
 from consentmilter.policy.objections import Objection
 from consentmilter.replies import Reply
-from tests.unit.making import ANY_TEXT, FROM_THE_MTA, examples, organisations, site, stream, suppression
+from tests.unit.making import ANY_TEXT, FROM_THE_MTA, OPTED_OUT, examples, organisations, site, stream, suppression
 
 NEWS = stream()
 SITE = site(NEWS, organisations=organisations(acme="Acme Ltd"))
 REF = "ab3k7qzx"
 PERSON = "<person@example.com>"
+WITHDRAWN = ConsentState.WITHDRAWN
 
 
-def text(*refused: tuple[str, Suppression]) -> str:
-    reply = replies.opted_out(refused, SITE, NEWS, REF)
+def text(*refused: tuple[str, Suppression | Decision]) -> str:
+    reply = replies.refused(decided(*refused), SITE, NEWS, REF)
     assert (reply.code, reply.enhanced) == ("550", "5.7.1")
     return reply.text
+
+
+def decided(*refused: tuple[str, Suppression | Decision]) -> list[tuple[str, Decision]]:
+    """Recipients with the decision about each, which a suppression alone makes."""
+    return [(raw, why if isinstance(why, Decision) else Decision(Verdict.REJECT, why)) for raw, why in refused]
 
 
 def check(reply: Reply, ref: str) -> None:
@@ -92,6 +100,41 @@ def test_several_people_with_several_reasons_share_the_stream() -> None:
     )
 
 
+def lacking(scope: str | None = None) -> Decision:
+    """Want of consent: withdrawn in this scope, or never recorded."""
+    if scope is None:
+        return Decision(Verdict.REJECT, lack=Lack.NO_CONSENT)
+    row = Consent(b"k" * 16, scope, WITHDRAWN, Basis.CONSENT, OPTED_OUT, False, "test")
+    return Decision(Verdict.REJECT, lack=Lack.WITHDRAWN, consent=row)
+
+
+def test_who_never_consented_is_said_to_have_no_recorded_consent() -> None:
+    """To what, and that the address does not belong on that list."""
+    assert text((PERSON, lacking())) == (
+        '<person@example.com>: no recorded consent for "Weekly newsletter" (acme.newsletter); '
+        "remove this address from your list [ab3k7qzx]"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scope", "said"),
+    [("acme.newsletter", '"Weekly newsletter" (acme.newsletter)'), ("acme", "all mail of Acme Ltd (acme)")],
+)
+def test_a_withdrawn_consent_is_told_with_its_scope_and_day(scope: str, said: str) -> None:
+    """The person said no, which is more than never having said yes."""
+    assert text((PERSON, lacking(scope))) == (
+        f"<person@example.com>: consent to {said} withdrawn on 2026-02-01; remove this address from your list "
+        "[ab3k7qzx]"
+    )
+
+
+def test_people_some_of_whom_lack_consent_share_that() -> None:
+    """Neither has the one who opted out consented."""
+    assert ': no consent to "Weekly newsletter" (acme.newsletter); remove these addresses' in text(
+        (PERSON, lacking()), ("<b@example.com>", suppression())
+    )
+
+
 def test_a_suppressed_domain_is_called_one() -> None:
     """It is not the person who opted out."""
     assert "; remove this domain from your list" in text((PERSON, suppression("example.com")))
@@ -121,7 +164,8 @@ def test_a_long_address_is_cut_and_the_others_still_counted() -> None:
 
 def test_a_long_cause_is_cut_and_who_and_ref_stay() -> None:
     """The scope of a row may be any text."""
-    reply = replies.opted_out([(PERSON, suppression(scope="s" * 600))], SITE, stream(help_url="https://help"), REF)
+    long = decided((PERSON, suppression(scope="s" * 600)))
+    reply = replies.refused(long, SITE, stream(help_url="https://help"), REF)
     assert reply.text.startswith('<person@example.com>: opted out of "sss')
     assert reply.text.endswith("sss...; see https://help [ab3k7qzx]")
     check(reply, REF)
@@ -129,7 +173,7 @@ def test_a_long_cause_is_cut_and_who_and_ref_stay() -> None:
 
 def test_a_page_for_senders_is_named() -> None:
     """Where the stream has one."""
-    reply = replies.opted_out([(PERSON, suppression())], SITE, stream(help_url="https://acme.example/why"), REF)
+    reply = replies.refused(decided((PERSON, suppression())), SITE, stream(help_url="https://acme.example/why"), REF)
     assert reply.text.endswith("remove this address from your list; see https://acme.example/why [ab3k7qzx]")
 
 
@@ -190,20 +234,28 @@ ROWS = st.builds(
     created=st.dates().map(lambda day: datetime(day.year, day.month, day.day, tzinfo=UTC)),
     address=st.none() | ANYTHING,
 )
-REFUSED = st.lists(st.tuples(ANYTHING, ROWS), min_size=1, max_size=4)
-MANY = st.tuples(ANYTHING, ROWS, st.integers(1, 120)).map(lambda drawn: [(drawn[0], drawn[1])] * drawn[2])
+LACKS = st.builds(
+    Decision,
+    st.just(Verdict.REJECT),
+    lack=st.sampled_from(Lack),
+    consent=st.none()
+    | ROWS.map(lambda row: Consent(row.subject, row.scope, WITHDRAWN, Basis.CONSENT, row.created, False, row.origin)),
+)
+WHYS = ROWS | LACKS
+REFUSED = st.lists(st.tuples(ANYTHING, WHYS), min_size=1, max_size=4)
+MANY = st.tuples(ANYTHING, WHYS, st.integers(1, 120)).map(lambda drawn: [(drawn[0], drawn[1])] * drawn[2])
 HELP = st.none() | st.integers(1, 120).map(lambda size: "https://" + "h" * size)
 
 
 @examples(800)
 @given(REFUSED | MANY, ANYTHING, st.text(max_size=80), HELP, REFS)
 def test_every_reply_is_one_short_plain_line_with_its_reference(
-    refused: list[tuple[str, Suppression]], name: str, title: str, help_url: str | None, ref: str
+    refused: list[tuple[str, Suppression | Decision]], name: str, title: str, help_url: str | None, ref: str
 ) -> None:
     """Whatever the client sent, the store holds and the configuration says."""
     odd = stream(name, title=title, help_url=help_url)
     where = site(odd, organisations=organisations(acme=title))
-    check(replies.opted_out(refused, where, odd, ref), ref)
+    check(replies.refused(decided(*refused), where, odd, ref), ref)
     check(replies.deferred([raw for raw, _ in refused], odd, ref), ref)
     for objection in Objection:
         check(replies.objected(objection, odd, name, ref), ref)

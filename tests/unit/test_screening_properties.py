@@ -12,6 +12,7 @@ from consentmilter.headers import Add
 from consentmilter.keys import subject_of
 from consentmilter.model import ALL, Reason
 from consentmilter.policy.decide import decide
+from consentmilter.policy.facts import Facts
 from consentmilter.service.ending import Ending
 from tests.unit.dialogue import STREAMS, Mta, site
 from tests.unit.making import FROM_THE_MTA, NOW, RING, examples
@@ -89,7 +90,7 @@ def may_get(mta: Mta, raw: str, message: Message) -> bool:
     stream = mta.desk.site.streams[message.stream]
     who = str(canonical(raw))
     rows = [row for row in mta.rows if row.address == who or _in_domain(who, str(row.address))]
-    return decide(stream, rows, NOW).verdict.value == "accept"
+    return decide(stream, Facts(rows), NOW).verdict.value == "accept"
 
 
 def _in_domain(who: str, entry: str) -> bool:

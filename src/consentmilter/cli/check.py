@@ -9,7 +9,7 @@ from consentmilter.cli.reading import reader
 from consentmilter.cli.site import Command, now
 from consentmilter.cli.verdicts import decision_data, decision_line
 from consentmilter.model import Verdict
-from consentmilter.policy.decide import decide
+from consentmilter.service.asking import question
 
 Person = Annotated[
     str, typer.Argument(metavar="SUBJECT", help="An address, a domain (example.com) or sub-domains (.example.com).")
@@ -25,21 +25,21 @@ def check(
 ) -> None:
     """Say whether mail to a person would be sent.
 
-    Exit code 0 if it would, 1 if it would not: somebody opted out of the stream, and its category is not exempt.
+    Exit code 0 if it would, 1 if it would not: somebody opted out of the stream and its category is not exempt, or the
+    consent that it requires is not recorded.
     Without --stream every stream is asked for, and one that would not be sent makes the exit code 1. In observe mode
     the answer is what enforcing would do. Of a domain it says what holds for everybody there.
 
     Example: consentmilter check friend@example.net --stream acme.newsletter
     """
     command: Command = context.obj
-    streams, about = command.streams(stream), command.subjects_about(subject)
+    streams, asked = command.streams(stream), question(subject, command.ring, command.site.foldings)
     with reader(command) as store:
-        rows = store.suppressions([each.key for each in about])
-    at = now()
-    decisions = [(each, decide(each, rows, at)) for each in streams]
+        found = store.look_up(asked.keys)
+    decisions = list(zip(streams, asked.decide(streams, found, now()), strict=True))
     sent = all(decision.verdict is Verdict.ACCEPT for _, decision in decisions)
     if as_json:
-        data = {"subject": command.subject(subject).text, "key": about[0].key.hex(), "sent": sent}
+        data = {"subject": asked.subject.text, "key": asked.subject.key.hex(), "sent": sent}
         put_json(data | {"streams": [decision_data(each, decision) for each, decision in decisions]})
     else:
         put(decision_line(each, decision) for each, decision in decisions)

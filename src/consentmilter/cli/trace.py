@@ -15,7 +15,7 @@ from consentmilter.cli.reading import reader
 from consentmilter.cli.site import Command, now
 from consentmilter.errors import StoreError, UsageError
 from consentmilter.headers import Add, Edit
-from consentmilter.model import Suppression
+from consentmilter.policy.facts import Facts
 from consentmilter.policy.mail import SENDMAIL, Client, Principal
 from consentmilter.replies import Reply
 from consentmilter.service.desk import Desk, LookUp, Record
@@ -79,7 +79,7 @@ def trace(
     fields = _fields(message)
     findings = _Findings()
     with reader(command) as store:
-        desk = _desk(command, store.suppressions, findings)
+        desk = _desk(command, store.look_up, findings)
         result = _screen(Screening(desk, principal, f"<{_bare(sender)}>"), fields, recipients)
     told = sorted(
         map(_record, findings.records), key=lambda each: list(map(_bare, recipients)).index(each["recipient"])
@@ -123,7 +123,7 @@ def _fields(message: str) -> list[tuple[str, str]]:
 
 
 def _desk(command: Command, look_up: LookUp, findings: _Findings) -> Desk:
-    def looked_up(subjects: Sequence[bytes]) -> list[Suppression]:
+    def looked_up(subjects: Sequence[bytes]) -> Facts:
         try:
             return look_up(subjects)
         except StoreError as error:

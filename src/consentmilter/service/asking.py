@@ -1,21 +1,50 @@
-"""May somebody be mailed: what the list and the policy say of one person, for whoever asks asynchronously.
+"""May somebody be mailed: what the list and the policy say of one person, for everybody who asks.
 
-The same keys, rows and verdict as `consentmilter check`. Raises AddressError for what is no address and no domain, and
-StoreError and its kinds.
+`check`, `explain` and the API ask here, with the keys and by the policy that the milter uses. Raises AddressError for
+what is no address and no domain, and StoreError and its kinds.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from consentmilter.addresses import Foldings
-from consentmilter.hashes import digests
+from consentmilter.addresses import Foldings, mailable
+from consentmilter.hashes import NAMES, digests
 from consentmilter.keys import KeyRing
 from consentmilter.policy.decide import Decision, decide
+from consentmilter.policy.facts import Facts
 from consentmilter.policy.site import Stream
-from consentmilter.service.suppressions import held
+from consentmilter.service.consents import facts_about
 from consentmilter.store.writer import Store
 from consentmilter.subjects import Subject, subject_named, subjects_about
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Who is asked about, and every key under which something could stand that holds for them.
+
+    `names` says what each key is made of, the person's own first; `own` are those that stand for nobody else.
+    """
+
+    subject: Subject
+    names: Mapping[bytes, str]
+    own: frozenset[bytes]
+
+    @property
+    def keys(self) -> list[bytes]:
+        return list(self.names)
+
+    @property
+    def of_person(self) -> bool:
+        """Whether it is about one person, and not about a domain."""
+        return bool(self.own)
+
+    def decide(self, streams: Sequence[Stream], found: Facts, at: datetime) -> list[Decision]:
+        """The decision for each stream, the store having `found` this under the keys."""
+        facts = replace(found, consents=[row for row in found.consents if row.subject in self.own], own=self.own)
+        if not self.of_person:  # who there consented, only a question about the person can tell
+            streams = [replace(stream, requires_consent=False) for stream in streams]
+        return [decide(stream, facts, at) for stream in streams]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +55,23 @@ class Answer:
     decisions: Sequence[Decision]
 
 
+def question(text: str, ring: KeyRing, foldings: Foldings) -> Question:
+    """What to look up for what `text` names."""
+    about = subjects_about(text, ring, foldings)
+    names = {each.key: each.text for each in about}
+    own = {each.key for each in about if "@" in each.text}
+    if "@" in text:
+        address = str(mailable(text))
+        listed = digests(address, text.strip("<> "))
+        names |= {each: f"{NAMES[len(each)]} of {address}" for each in listed}
+        own |= set(listed)
+    return Question(subject_named(text, ring, foldings), names, frozenset(own))
+
+
 async def ask(  # noqa: PLR0917 - what a question needs
     store: Store, ring: KeyRing, foldings: Foldings, text: str, streams: Sequence[Stream], at: datetime
 ) -> Answer:
     """What would become of mail of these streams to what `text` names."""
-    about = subjects_about(text, ring, foldings)
-    subject = subject_named(text, ring, foldings)
-    # A hash list may hold the address as it is, or as it was written.
-    listed = digests(subject.text, *(each.text for each in about if "@" in each.text), text.strip("<> "))
-    rows = await held(store, [*(each.key for each in about), *(listed if "@" in text else ())])
-    return Answer(subject, [decide(stream, rows, at) for stream in streams])
+    asked = question(text, ring, foldings)
+    found = await facts_about(store, asked.keys)
+    return Answer(asked.subject, asked.decide(streams, found, at))

@@ -5,32 +5,60 @@ Raises `AddressError` for what cannot be read as an address.
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 
 from consentmilter.addresses import Foldings, canonical
-from consentmilter.keys import KeyRing, subjects_for
+from consentmilter.hashes import digests
+from consentmilter.keys import KeyRing, own_subjects_of, subjects_for
 from consentmilter.policy.decide import ACCEPT, Decision
 from consentmilter.policy.settle import Recipient
 
 _NEEDLESS_QUOTES = re.compile(r'^"([^"\\]*)"$')
 
 
+class Keys(tuple[bytes, ...]):
+    """All keys under which a suppression of a recipient could stand, the person's own first.
+
+    Two are equal if they are of one person. The rest may differ: a hash list may hold the address as it was written.
+    """
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Keys) and self[:1] == other[:1]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a tuple has a comparison of its own for this, too
+
+    def __hash__(self) -> int:
+        return hash(self[:1])
+
+
 @dataclass(slots=True)
 class Candidate:
-    """A recipient that was not refused; `decided` is None while the stream is not known."""
+    """A recipient that was not refused; `decided` is None while the stream is not known.
+
+    `subjects` are the person's own keys, those of the domains, then the digests that a hash list may hold. `own` are
+    those of them that stand for the person who gets the mail, and for nobody else.
+    """
 
     raw: str
-    subjects: tuple[bytes, ...]
+    subjects: Keys
+    own: frozenset[bytes]
     removable: bool
     decided: Decision | None = None
+    counted: bool = False
 
     @classmethod
     def of(cls, raw: str, resolved: str | None, ring: KeyRing, foldings: Foldings) -> "Candidate":
         """The recipient that was given as `raw`, which Postfix reads as `resolved` (None where it does not say)."""
         plain = _is_plain(raw, resolved)
         texts = (raw,) if plain or not resolved else (resolved, raw)
-        addresses = dict.fromkeys(canonical(text) for text in texts)
+        addresses = [canonical(text) for text in texts]
         subjects = dict.fromkeys(each for address in addresses for each in subjects_for(address, ring, foldings))
-        return cls(raw, tuple(subjects), plain and not _has_surrogate(raw))
+        listed = [digests(str(address), text.strip("<> ")) for address, text in zip(addresses, texts, strict=True)]
+        own = frozenset((*own_subjects_of(addresses[0], ring, foldings), *listed[0]))
+        return cls(raw, Keys((*subjects, *chain(*listed))), own, plain and not _has_surrogate(raw))
 
     @property
     def decision(self) -> Decision:
@@ -41,7 +69,7 @@ class Candidate:
         """Why it was decided so, as log and journal have it."""
         if self.decision.unverified:
             return "store"
-        return self.decision.suppression.reason if self.decision.suppression else None
+        return "over-limit" if self.decision.over_limit else self.decision.reason
 
     @property
     def is_nameless(self) -> bool:

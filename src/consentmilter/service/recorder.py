@@ -24,10 +24,12 @@ class Recorder:
         *,
         addresses: bool,
         name: Callable[[bytes, str], None] | None = None,
+        count: Callable[[Record], None] | None = None,
     ) -> None:
-        """Take `name` for what fills in addresses, where they may be stored."""
+        """Take `name` for what fills in addresses, where they may be stored, and `count` for what counts exemptions."""
         self._journal = journal
         self._name = name
+        self._count = count
         self._now = now
         self._addresses = addresses
         self._log = log.get().bind()  # once: the unbound logger is put together anew at each call
@@ -40,6 +42,8 @@ class Recorder:
             self._journal(self._row(record))
         if record.nameless and self._name is not None:
             self._name(record.subject, record.recipient)
+        if self._count is not None:
+            self._count(record)
 
     def notice(self, event: str, **fields: object) -> None:
         """Log what concerns a whole message."""
@@ -59,6 +63,7 @@ class Recorder:
             "verdict": record.verdict,
             "reason": record.reason,
             "bypassed": record.bypassed or None,
+            "opted_in": record.opted_in or None,
             "scope": record.scope,
             "rule": record.rule,
             "right": record.right or None,
@@ -71,7 +76,8 @@ class Recorder:
         return _without_nothing(fields)
 
     def _row(self, record: Record) -> JournalRow:
-        detail = f"claimed {record.false_claim}" if record.false_claim else "bypassed" if record.bypassed else None
+        passed = "bypassed" if record.bypassed else "opted in" if record.opted_in else None
+        detail = f"claimed {record.false_claim}" if record.false_claim else passed
         return JournalRow(
             at=self._now(),
             ref=record.ref,

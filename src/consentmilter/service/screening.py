@@ -9,14 +9,16 @@ from consentmilter import replies, routes
 from consentmilter.addresses import canonical
 from consentmilter.errors import AddressError, StoreError, TokenError
 from consentmilter.headers import ROUTE, STATUS, Add, Edit, delete_all, status
-from consentmilter.model import Mode, Suppression, Verdict
+from consentmilter.model import Mode, Verdict
 from consentmilter.policy.classify import Classification, classify
 from consentmilter.policy.decide import decide, undecidable
+from consentmilter.policy.facts import shared_out
 from consentmilter.policy.mail import Header, Headers, Principal
 from consentmilter.policy.objections import Objection, object_to
 from consentmilter.policy.settle import DELIVER, Outcome, Pass, Settlement, refuse_now, settle
 from consentmilter.policy.site import MultiRecipient, Site, Stream
 from consentmilter.replies import Reply
+from consentmilter.service.bounding import bound
 from consentmilter.service.candidate import Candidate
 from consentmilter.service.desk import Desk, Record
 from consentmilter.service.ending import Ending
@@ -82,6 +84,7 @@ class Screening:
         objection = object_to(self.site, found, headers, people=people, stage=self.stage, unreadable=unreadable)
         if objection is not None:
             return self._object(found, headers, objection)
+        bound(self.desk, found, self._candidates)
         return self._settle(found, headers)
 
     # Recipients
@@ -107,7 +110,11 @@ class Screening:
         if refuse_now(candidate.decision, non_smtp=False):
             self._record_own(found, candidate)
             return self._refusal(stream, [candidate])
-        return self._answer_further(found, stream, candidate)
+        reply = self._answer_further(found, stream, candidate)
+        if reply is None and not bound(self.desk, found, [candidate]):
+            self._record_own(found, candidate)
+            return self._refusal(stream, [candidate])
+        return reply
 
     def _answer_further(self, found: Classification, stream: Stream, candidate: Candidate) -> Reply | None:
         """The answer to a further recipient of a message whose header can hold one person's link only."""
@@ -222,27 +229,25 @@ class Screening:
         if not candidates:
             return
         try:
-            rows = self.desk.look_up([subject for c in candidates for subject in c.subjects])
+            found = self.desk.look_up([subject for c in candidates for subject in c.subjects])
         except StoreError as error:
             self.desk.notice("store_unavailable", ref=self.ref, queue_id=self.queue_id, cause=str(error))
             for candidate in candidates:
                 candidate.decided = undecidable(stream)
             return
         now = self.desk.now()
-        about: dict[bytes, list[Suppression]] = {}
-        for row in rows:
-            about.setdefault(row.subject, []).append(row)
-        for candidate in candidates:
-            facts = [row for subject in candidate.subjects for row in about.get(subject, ())]
+        people = ((candidate.subjects, candidate.own) for candidate in candidates)
+        for candidate, facts in zip(candidates, shared_out(found, people), strict=True):
             candidate.decided = decide(stream, facts, now)
 
     def _refusal(self, stream: Stream, candidates: list[Candidate]) -> Reply:
         if any(c.decision.unverified for c in candidates):
             return replies.store_away(self.ref)
+        if candidates[0].decision.over_limit:
+            return replies.over_limit([c.raw for c in candidates], stream, candidates[0].decision.verdict, self.ref)
         if stream.action is Verdict.DEFER:
             return replies.deferred([c.raw for c in candidates], stream, self.ref)
-        refused = [(c.raw, c.decision.suppression) for c in candidates if c.decision.suppression]
-        return replies.opted_out(refused, self.site, stream, self.ref)
+        return replies.refused([(c.raw, c.decision) for c in candidates], self.site, stream, self.ref)
 
     def _record_settled(self, found: Classification, stream: Stream, settlement: Settlement) -> None:
         refused, removed = set(settlement.refused), set(settlement.remove)
@@ -279,8 +284,9 @@ class Screening:
                 verdict=verdict if done else f"would-{verdict}",
                 reason=reason,
                 bypassed=decision.bypassed and verdict is Verdict.ACCEPT,
+                opted_in=decision.opted_in and verdict is Verdict.ACCEPT,
                 nameless=candidate.is_nameless,
-                scope=decision.suppression.scope if decision.suppression else None,
+                scope=decision.scope,
                 stream=stream.name if stream else None,
                 category=stream.category.name if stream else None,
                 rule=found.rule,

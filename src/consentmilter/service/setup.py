@@ -4,6 +4,7 @@ Whatever a run that was cut short left behind, the next one completes. Raises `U
 something is in the way, and `StoreError` for the databases.
 """
 
+import asyncio
 import grp
 import os
 import pwd
@@ -19,9 +20,11 @@ from consentmilter.service import keyfile
 from consentmilter.service.keyfile import Random
 from consentmilter.service.newfile import make_directory, refusals_of, write_new
 from consentmilter.service.places import journal_url
+from consentmilter.service.sealing import seal_all
 from consentmilter.store.migrate import migrate, record_keys, schema_version
 from consentmilter.store.schema import CORE, JOURNAL, Tree
 from consentmilter.store.sqlite.files import database_path
+from consentmilter.store.writer import Store
 
 ACCOUNT = "consentmilter"
 """The user and group that the service runs as."""
@@ -78,8 +81,16 @@ def make_store(config: Config, ring: KeyRing) -> State:
     """Make or migrate the store, and note the keys."""
     state = _make_database(config.store.url, CORE)
     record_keys(config.store.url, ring.checks())
+    if state is State.UPGRADED:
+        asyncio.run(_seal(config.store.url, ring))
     _give_database(config.store.url)
     return state
+
+
+async def _seal(url: str, ring: KeyRing) -> None:
+    """Seal the entries of a ledger that is older than its chain."""
+    async with Store.open(url, ring.checks()) as store:
+        await seal_all(store)
 
 
 def make_journal(config: Config) -> State:

@@ -6,17 +6,23 @@ makes no sense, and StoreError and its kinds from the store: then nothing has ha
 """
 
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import UsageError
-from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence, rows_digest
-from consentmilter.model import Assertion, Reason, Suppression
+from consentmilter.hashes import LIST_ORIGIN
+from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence, said_digest
+from consentmilter.model import Assertion, HashAssertion, Reason, Suppression
 from consentmilter.store import batches, entries, suppressions
 from consentmilter.store.batches import Batch
+from consentmilter.store.chunks import Said, Source, put_rows
+from consentmilter.store.rows import seconds
+from consentmilter.store.staging import in_order
+from consentmilter.store.suppressions import to_said
+from consentmilter.store.text import printable
 from consentmilter.store.writer import Store
 
 CHUNK_ROWS = 10_000
@@ -70,14 +76,16 @@ async def assert_many(
 
     async def job(connection: AsyncConnection) -> Outcome:
         new = 0
+        told = []
         for assertion in assertions:
             row = _suppression(assertion, actor.origin, None, at)
             made = await suppressions.put(connection, row)
             said = _said(assertion.address, assertion.evidence, created=assertion.at, expires=assertion.expires)
             evidence = Evidence(random(SALT_OCTETS), said) if said else None
             action = Action.ADD if made else Action.REPEAT
-            await entries.append(connection, _entry(actor, action, row, at, evidence))
+            told.append(_entry(actor, action, row, at, evidence))
             new += made
+        await entries.append_all(connection, told)
         return Outcome(new, len(assertions) - new)
 
     return await store.write(job)
@@ -95,16 +103,28 @@ async def lift(
     random: Random = secrets.token_bytes,
 ) -> list[Suppression]:
     """Remove a subject's suppressions, of one scope or reason if given, and return them; each has a ledger entry."""
+    return await lift_many(store, [subject], scope, reason, evidence=evidence, actor=actor, now=now, random=random)
+
+
+async def lift_many(
+    store: Store,
+    subjects: Sequence[bytes],
+    scope: str | None = None,
+    reason: Reason | None = None,
+    *,
+    evidence: str,
+    actor: Actor,
+    now: Clock = utc_now,
+    random: Random = secrets.token_bytes,
+) -> list[Suppression]:
+    """Do as `lift` for several subjects, all of it or nothing."""
     if not evidence.strip():
         raise UsageError("lifting a suppression needs evidence: say who asked for it, and how")
     at = now()
 
     async def job(connection: AsyncConnection) -> list[Suppression]:
-        removed = await suppressions.remove(connection, subject, scope, reason)
-        for row in removed:
-            said = _said(row.address, evidence, created=row.created, expires=row.expires)
-            proof = Evidence(random(SALT_OCTETS), said)
-            await entries.append(connection, _entry(actor, Action.LIFT, row, at, proof))
+        removed = [row for subject in subjects for row in await suppressions.remove(connection, subject, scope, reason)]
+        await entries.append_all(connection, [lifted(row, evidence, actor, at, random) for row in removed])
         return removed
 
     return await store.write(job)
@@ -133,7 +153,8 @@ async def begin_batch(  # noqa: PLR0917 - a batch is all of these
 ) -> Batch:
     """Begin to import a file, or go on with an import of the same file that was interrupted.
 
-    If the same file was imported to its end, that batch is returned, with `finished` set: nothing is left to assert.
+    If the same file was imported to its end, that batch is returned, with `finished` set: nothing is left to assert. An
+    import that was undone does not count.
     """
     fresh = Batch(random(8).hex(), file, digest, actor.name, scope, reason, now())
 
@@ -154,42 +175,72 @@ async def import_chunk(
     Rows that stand from elsewhere are marked as asserted again, those of this batch are not: an interrupted import
     run again from the start leaves the same. The rows' own evidence is not kept, the digest stands for them.
     """
-    if len(assertions) > CHUNK_ROWS:
-        raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {len(assertions)}")
-    if not assertions:
+    rows = [to_said(each.subject, each.scope, each.reason, each.at, each.expires, each.address) for each in assertions]
+    return await import_rows(store, batch, rows, actor, now=now)
+
+
+async def import_hashes(
+    store: Store,
+    batch: Batch,
+    assertions: Sequence[HashAssertion],
+    actor: Actor,
+    *,
+    list_name: str,
+    now: Clock = utc_now,
+) -> Outcome:
+    """Do as `import_chunk` for a partner's list of digests, which is known by `list_name` from then on."""
+    rows = [to_said(each.digest, each.scope, each.reason, each.at, each.expires, None) for each in assertions]
+    return await import_rows(store, batch, rows, actor, list_name=list_name, now=now)
+
+
+async def import_rows(
+    store: Store,
+    batch: Batch,
+    rows: Sequence[Said],
+    actor: Actor,
+    *,
+    list_name: str | None = None,
+    now: Clock = utc_now,
+) -> Outcome:
+    """Assert rows as the store has them, of a hash list if there is a `list_name`."""
+    if len(rows) > CHUNK_ROWS:
+        raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {len(rows)}")
+    if not rows:
         return Outcome(0, 0)
     at = now()
-    rows = sorted(map(suppressions.to_row, _distinct(assertions, batch.id, at)))
+    source = _source(batch, seconds(at), list_name)
+    distinct = in_order(rows)
     entry = Entry(
         at, actor.name, actor.source, Action.IMPORT,
-        batch=batch.id, scope=batch.scope, reason=batch.reason, count=len(assertions), digest=rows_digest(assertions),
+        batch=batch.id, scope=batch.scope, reason=batch.reason, count=len(rows),
+        digest=said_digest(row[:5] for row in rows),
     )  # fmt: skip
 
     async def job(connection: AsyncConnection) -> Outcome:
-        await _refuse_finished(connection, batch)
-        new = await suppressions.put_all(connection, rows)
+        await _refuse_ended(connection, batch)
+        new = await put_rows(connection, source, distinct)
         await entries.append(connection, entry)
-        return Outcome(new, len(assertions) - new)
+        return Outcome(new, len(rows) - new)
 
     return await store.write(job)
 
 
-async def preview_chunk(store: Store, assertions: Sequence[Assertion]) -> Outcome:
-    """Say what importing these rows would do, and change nothing."""
-    keys = {suppressions.Key(a.subject, a.scope, a.reason) for a in assertions}
-    subjects = sorted({key.subject for key in keys})
-    standing = await held(store, subjects)
-    new = len(keys - {suppressions.Key(row.subject, row.scope, row.reason) for row in standing})
-    return Outcome(new, len(assertions) - new)
+async def finish_batch(
+    store: Store, batch: Batch, *, rows: int, bad: int, skipped: int = 0, now: Clock = utc_now
+) -> Batch:
+    """End an import that read `rows` rows, `bad` of them unusable, `skipped` no opt-outs, and return it with counts.
 
-
-async def finish_batch(store: Store, batch: Batch, *, rows: int, bad: int, now: Clock = utc_now) -> Batch:
-    """End an import that read `rows` rows, `bad` of them unusable, and return it with its counts."""
+    New is what it made and still stands, known all other good rows.
+    """
     at = now()
+    new = await store.read(lambda connection: batches.count_made(connection, batch.id))  # long: not under the lock
+    known = rows - bad - skipped - new
+    ended = replace(batch, finished=at, rows=rows, new=new, known=known, bad=bad, skipped=skipped)
 
     async def job(connection: AsyncConnection) -> Batch:
-        await _refuse_finished(connection, batch)
-        return await batches.finish(connection, batch, at, rows, bad)
+        await _refuse_ended(connection, batch)
+        await batches.finish(connection, ended)
+        return ended
 
     return await store.write(job)
 
@@ -204,12 +255,26 @@ async def history(store: Store, subjects: Sequence[bytes]) -> list[Entry]:
     return await store.read(lambda connection: entries.of_subjects(connection, subjects))
 
 
-async def _refuse_finished(connection: AsyncConnection, batch: Batch) -> None:
+def lifted(row: Suppression, evidence: str, actor: Actor, at: datetime, random: Random) -> Entry:
+    """The ledger entry of a suppression that is removed, with all that is needed to tell the state before."""
+    said = _said(row.address, evidence, created=row.created, expires=row.expires)
+    return _entry(actor, Action.LIFT, row, at, Evidence(random(SALT_OCTETS), said))
+
+
+async def _refuse_ended(connection: AsyncConnection, batch: Batch) -> None:
     stored = await batches.get(connection, batch.id)
     if stored is None:
         raise UsageError(f"there is no import {batch.id}")
-    if stored.finished is not None:
-        raise UsageError(f"the import {batch.id} of {stored.file} was finished at {stored.finished:%Y-%m-%d %H:%M} UTC")
+    for ended, what in ((stored.undone, "undone"), (stored.finished, "finished")):
+        if ended is not None:
+            raise UsageError(f"the import {batch.id} of {stored.file} was {what} at {ended:%Y-%m-%d %H:%M} UTC")
+
+
+def _source(batch: Batch, recorded: int, list_name: str | None) -> Source:
+    if list_name is None:
+        return Source("import", batch.id, recorded)
+    name = printable(list_name)
+    return Source(f"{LIST_ORIGIN}{name}", batch.id, recorded, name)
 
 
 def _suppression(assertion: Assertion, origin: str, batch: str | None, at: datetime) -> Suppression:
@@ -223,22 +288,6 @@ def _suppression(assertion: Assertion, origin: str, batch: str | None, at: datet
         batch=batch,
         address=assertion.address,
     )
-
-
-def _distinct(assertions: Sequence[Assertion], batch: str, at: datetime) -> Collection[Suppression]:
-    """One suppression a key: of rows that say the same, the first, held as long as the longest."""
-    found: dict[suppressions.Key, Suppression] = {}
-    for assertion in assertions:
-        row = _suppression(assertion, "import", batch, at)
-        key = suppressions.Key(row.subject, row.scope, row.reason)
-        first = found.setdefault(key, row)
-        if first is not row:
-            found[key] = replace(first, expires=_later(first.expires, row.expires))
-    return found.values()
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return None if one is None or other is None else max(one, other)
 
 
 def _entry(actor: Actor, action: Action, row: Suppression, at: datetime, evidence: Evidence | None) -> Entry:

@@ -4,7 +4,10 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.sqlite import insert
 
 DIALECT = sqlite.dialect()
-"""What the mail path's statements are compiled for."""
+"""What statements are compiled for that go to the driver as they are."""
+
+# The driver counts the rows of a statement only if it begins with INSERT, not with the WITH of one.
+DIALECT.cte_follows_insert = True
 
 upsert = insert
 """INSERT with ON CONFLICT DO UPDATE, which both have and SQLAlchemy's common insert has not."""

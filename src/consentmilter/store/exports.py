@@ -111,7 +111,7 @@ async def told(connection: AsyncConnection, after: int, rows: int) -> list[Told]
         .order_by(ledger.c.id)
         .limit(rows)
     )
-    return [Told(to_entry(row), row.address) for row in await connection.execute(query)]
+    return [Told(to_entry(row), row.address or None) for row in await connection.execute(query)]
 
 
 async def last_entry(connection: AsyncConnection, upto: int | None = None) -> tuple[int, int] | None:

@@ -7,17 +7,20 @@ be served from, and StoreError for whatever else the database says.
 """
 
 import asyncio
+import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, Self, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import StoreBusyError, StoreError
 from consentmilter.store.sqlite import files
 from consentmilter.store.sqlite.sessions import Reading, Writing
+from consentmilter.store.staging import Staging
 
 T = TypeVar("T")
 
@@ -37,7 +40,8 @@ class _Change:
 class Store:
     """The suppressions and their ledger, open in this process; made by `Store.open`."""
 
-    def __init__(self, reading: Reading, writing: Writing, lock_timeout: float) -> None:
+    def __init__(self, reading: Reading, writing: Writing, lock_timeout: float, directory: Path) -> None:
+        self._directory = directory
         self._reading = reading
         self._writing = writing
         self._lock_timeout = lock_timeout
@@ -56,7 +60,7 @@ class Store:
         files.require(path)
         reading = Reading(path, key_checks, lock_timeout)
         await reading.run(_nothing)  # a store that cannot be served from is refused here, not at the first use
-        store = cls(reading, Writing(path, key_checks, lock_timeout), lock_timeout)
+        store = cls(reading, Writing(path, key_checks, lock_timeout), lock_timeout, path.parent)
         try:
             yield store
         finally:
@@ -77,6 +81,10 @@ class Store:
         """Run the job on one state of the database, beside whatever is being written."""
         self._refuse_closed()
         return await self._reading.run(job)
+
+    def staging(self) -> Staging:
+        """A place for the rows of an import; personal data lies beside the database or nowhere."""
+        return Staging(lambda: cast(BinaryIO, tempfile.TemporaryFile(dir=self._directory)))
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -50,6 +50,7 @@ def prepare_writing(engine: sa.Engine, synchronous: str) -> None:
         "journal_mode = WAL",
         f"synchronous = {synchronous}",
         "foreign_keys = ON",
+        "secure_delete = ON",  # what was erased is gone from free pages as well
         "temp_store = MEMORY",  # staged rows are personal data: not into a temporary file
         f"journal_size_limit = {WAL_KEPT}",
     )

@@ -9,6 +9,9 @@ down_revision = "0002"
 
 def upgrade() -> None:
     op.create_index("ledger_batch", "ledger", ["batch"])
+    # When an opt-out was last repeated: a confirmed opt-in outdoes older ones only.
+    for table in ("suppression", "hash_suppression"):
+        op.add_column(table, sa.Column("repeated", sa.BigInteger))
     op.create_table(
         "seal",
         sa.Column("position", sa.BigInteger, primary_key=True, autoincrement=False, nullable=False),

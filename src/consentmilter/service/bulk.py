@@ -1,0 +1,65 @@
+"""Whole files on their way into the store: gathered first, and put in by key, 10,000 rows under each hold of the lock.
+
+    with store.staging() as rows:
+        for assertions in file:
+            rows.add(map(as_said, assertions))
+        await import_staged(store, batch, rows, actor)
+
+An import that is interrupted while rows are gathered has changed nothing; later, what went in stays, and the same
+import again leaves the same as one that nothing interrupted. Raises UsageError for a batch that has ended, and the
+store's errors.
+"""
+
+from collections.abc import Callable
+
+from consentmilter.model import Assertion, HashAssertion, Reason
+from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, utc_now
+from consentmilter.store.batches import Batch
+from consentmilter.store.chunks import Said
+from consentmilter.store.staging import Staging
+from consentmilter.store.suppressions import Key, to_said
+from consentmilter.store.writer import Store
+
+Progress = Callable[[int], None]
+"""Told how many rows are done."""
+
+
+def as_said(assertion: Assertion | HashAssertion) -> Said:
+    """What a row of a file says, as the store has it; all rows of one staging are of one of the two kinds."""
+    match assertion:
+        case Assertion(subject=key, address=address):
+            pass
+        case HashAssertion(digest=key):
+            address = None
+    return to_said(key, assertion.scope, assertion.reason, assertion.at, assertion.expires, address)
+
+
+async def import_staged(
+    store: Store,
+    batch: Batch,
+    rows: Staging,
+    actor: Actor,
+    *,
+    list_name: str | None = None,
+    progress: Progress = lambda _rows: None,
+    now: Clock = utc_now,
+) -> Outcome:
+    """Assert the rows of a batch, of a hash list if there is a `list_name`."""
+    new = done = 0
+    for chunk in rows.chunks(CHUNK_ROWS):
+        new += (await import_rows(store, batch, chunk, actor, list_name=list_name, now=now)).new
+        done += len(chunk)
+        progress(done)
+    return Outcome(new, len(rows) - new)
+
+
+async def preview_staged(store: Store, rows: Staging, *, progress: Progress = lambda _rows: None) -> Outcome:
+    """Say what importing the rows would do, and change nothing."""
+    new = done = 0
+    for chunk in rows.chunks(CHUNK_ROWS):
+        keys = {Key(row[0], row[1], Reason(row[2])) for row in chunk}
+        standing = await held(store, [row[0] for row in chunk])
+        new += len(keys.difference(Key(row.subject, row.scope, row.reason) for row in standing))
+        done += len(chunk)
+        progress(done)
+    return Outcome(new, len(rows) - new)

@@ -1,0 +1,120 @@
+"""The seals: which place of the chain each entry of the ledger has, and the digest that it got there.
+
+`seal` chains what is not sealed yet. With SQLite it runs at the end of the very transaction that appended: the order is
+that of the write lock, and nothing is ever seen unsealed. It asks for nothing but entries with higher ids than the last
+sealed one, which is right wherever ids become visible in their order; positions are its own, so that a store whose ids
+commit out of order can have one sealer, which takes entries in the order that it sees them. What is read here comes
+page by page, as the database has it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import NullType
+
+from consentmilter.chain import COLUMNS, START, link
+from consentmilter.store.schema import ledger, ledger_evidence
+from consentmilter.store.schema import seal as seals
+
+_AT_ONCE = 1000
+
+
+class Head(NamedTuple):
+    """The end of the chain: how many entries are sealed, the id of the last, and the last digest."""
+
+    position: int
+    ledger_id: int
+    digest: bytes
+
+
+class Sealed(NamedTuple):
+    """One place of the chain as the database has it; `entry` is None where its entry is not there."""
+
+    position: int
+    ledger_id: int
+    digest: object
+    entry: Sequence[object] | None
+    salt: object
+    data: str | None
+
+
+# As the database has them: what a column's type makes of a value would hide what somebody made of it.
+_ENTRY = [sa.type_coerce(ledger.c[name], NullType()).label(name) for name in COLUMNS]
+_DIGEST = sa.type_coerce(seals.c.digest, NullType()).label("sealed_as")
+_SALT = sa.type_coerce(ledger_evidence.c.salt, NullType()).label("salt")
+_DATA = sa.cast(ledger_evidence.c.data, sa.Text).label("data")
+
+_HEAD = sa.select(seals.c.position, seals.c.ledger_id, seals.c.digest).order_by(seals.c.position.desc()).limit(1)
+_UNSEALED = sa.select(*_ENTRY).where(ledger.c.id > sa.bindparam("after")).order_by(ledger.c.id).limit(_AT_ONCE)
+_PLACES = (
+    sa.select(seals.c.position, seals.c.ledger_id, _DIGEST, _SALT, _DATA, *_ENTRY)
+    .outerjoin(ledger, ledger.c.id == seals.c.ledger_id)
+    .outerjoin(ledger_evidence, ledger_evidence.c.ledger_id == seals.c.ledger_id)
+    .where(seals.c.position > sa.bindparam("after"))
+    .order_by(seals.c.position)
+    .limit(sa.bindparam("rows", type_=sa.Integer))
+)
+_NOT_SEALED = sa.select(ledger.c.id).where(~sa.exists().where(seals.c.ledger_id == ledger.c.id))
+_STRAY = sa.select(ledger_evidence.c.ledger_id).where(~sa.exists().where(ledger.c.id == ledger_evidence.c.ledger_id))
+_LAST_GIVEN = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'")
+
+
+async def head(connection: AsyncConnection) -> Head:
+    """Where the chain ends."""
+    row = (await connection.execute(_HEAD)).first()
+    return Head(0, 0, START) if row is None else Head(*row)
+
+
+async def seal(connection: AsyncConnection) -> Head:
+    """Chain every entry that is not sealed yet, and return the end of the chain."""
+    end, more = await head(connection), True
+    while more:
+        entries = (await connection.execute(_UNSEALED, {"after": end.ledger_id})).all()
+        made = []
+        for entry in entries:
+            end = Head(end.position + 1, entry.id, link(end.digest, entry))
+            made.append(end._asdict())
+        if made:
+            await connection.execute(sa.insert(seals), made)
+        more = len(entries) == _AT_ONCE
+    return end
+
+
+async def places(connection: AsyncConnection, after: int, rows: int = _AT_ONCE) -> list[Sealed]:
+    """Up to `rows` places of the chain, behind a position, with their entries and their evidence."""
+    return [_sealed(row) for row in await connection.execute(_PLACES, {"after": after, "rows": rows})]
+
+
+async def positions(connection: AsyncConnection, after: int, rows: int = _AT_ONCE) -> list[int]:
+    """The positions alone of what `places` would read."""
+    query = sa.select(seals.c.position).where(seals.c.position > after).order_by(seals.c.position).limit(rows)
+    return list(await connection.scalars(query))
+
+
+async def count(connection: AsyncConnection) -> int:
+    """How many seals there are, whatever they say of their places."""
+    return await connection.scalar(sa.select(sa.func.count()).select_from(seals)) or 0
+
+
+async def first_unsealed(connection: AsyncConnection) -> int | None:
+    """The first entry that is in no place of the chain."""
+    return await connection.scalar(_NOT_SEALED.order_by(ledger.c.id).limit(1))
+
+
+async def first_stray(connection: AsyncConnection) -> int | None:
+    """The first evidence of an entry that is not there."""
+    return await connection.scalar(_STRAY.order_by(ledger_evidence.c.ledger_id).limit(1))
+
+
+async def missing_at_the_end(connection: AsyncConnection) -> int | None:
+    """The last id that was given to an entry, if that entry is gone: SQLite never gives an id twice, nor skips one."""
+    given = await connection.scalar(_LAST_GIVEN) or 0
+    last = await connection.scalar(sa.select(sa.func.max(ledger.c.id))) or 0
+    return int(given) if given > last else None
+
+
+def _sealed(row: sa.Row[Any]) -> Sealed:
+    position, ledger_id, digest, salt, data, *entry = tuple(row)
+    return Sealed(position, ledger_id, digest, None if entry[0] is None else entry, salt, data)

@@ -3,18 +3,20 @@
 # make test   everything that CI runs
 # make lint   ruff and mypy only
 # make bench  the cost of the milter, against a C milter that adds the same headers
+# make bench-imports  the time of an import, against postmap for the same list
+# make torture  scanners and forgers by the hundred thousand, and every drawn test twenty times as long
 # make lock   the lock file anew from pyproject.toml
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Tests run in two processes, each file in one of them: fixtures that start a mail system serve a whole file or more.
-WORKERS ?= 2
+# Tests run in three processes (on two cores; much of it is waiting), each file in one of them: fixtures that start a mail system serve a whole file or more.
+WORKERS ?= 3
 
 # What came of each test, for the promises whose proofs must have run.
 REPORT := build/tests.xml
 
-.PHONY: run demo test lint bench lock clean
+.PHONY: run demo test lint bench bench-imports torture lock clean
 
 run: .venv/ready
 	@exec $(BIN)/python -m lab.run
@@ -33,6 +35,14 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m bench.run
+
+bench-imports: .venv/ready
+	@lab/install-packages bench/packages.txt
+	$(BIN)/python -m bench.imports
+
+torture: .venv/ready .venv/packages
+	FORGED_TOKENS=100000 SCANS=10000 $(BIN)/pytest --timeout=0 tests/web/test_pages_alike.py -k "scanners or forged"
+	EXAMPLES_FACTOR=20 $(BIN)/pytest --timeout=0 tests/unit tests/service tests/reports
 
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --no-config --extra dev --generate-hashes --python-version 3.11 --no-annotate \

@@ -504,5 +504,9 @@ def test_what_is_hardly_meant_is_told() -> None:
     assert find_warnings(parse(text, "test.yaml")) == [
         "intake.socket is not set: the unsubscribe mails need the intake role, here or elsewhere"
     ]
+    bounded = text.replace("stream: acme.newsletter}", "stream: acme.newsletter, max_per_day: 5}")
+    assert "classify[0].max_per_day: acme.newsletter is not exempt, so there is nothing to bound" in find_warnings(
+        parse(bounded, "test.yaml")
+    )
     text += "intake: {socket: 'unix:/in.sock', authserv_ids: mx.example.com}\n"
     assert find_warnings(parse(text, "test.yaml")) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from consentmilter.errors import StoreBusyError, StoreError, UsageError
-from consentmilter.ledger import Action, Entry
+from consentmilter.ledger import Action, Entry, Evidence
 from consentmilter.model import Assertion, Reason, Suppression
 from consentmilter.service.suppressions import Actor, Outcome, assert_many, assert_one, held, history, lift
 from consentmilter.store.sqlite.lock import held as lock_held
@@ -121,7 +121,7 @@ def test_evidence_can_be_blanked_under_an_entry_that_stays(url: str, database: P
     assert before.commitment == before.evidence.commitment()
     with shell(database) as connection:
         connection.execute("UPDATE ledger_evidence SET salt = x'', data = '{}'")
-    assert run(entry_now()) == replace(before, evidence=None)
+    assert run(entry_now()) == replace(before, evidence=Evidence(b"", {}))
 
 
 def test_a_repeat_marks_the_row_and_keeps_its_beginning(url: str) -> None:

@@ -46,6 +46,12 @@ def find_warnings(config: Config) -> list[str]:
         warnings.append("intake.socket is not set: the unsubscribe mails need the intake role, here or elsewhere")
     if config.intake.socket and not config.intake.authserv_ids:
         warnings.append("intake.authserv_ids is not set: mail without a token is never trusted, but asked back")
+    categories = compile_categories(config)
+    warnings += [
+        f"classify[{number}].max_per_day: {rule.stream} is not exempt, so there is nothing to bound"
+        for number, rule in enumerate(config.classify)
+        if rule.max_per_day and not categories[_category_name(rule.stream, config)].exempt
+    ]
     used = {rule.stream for rule in config.classify}
     warnings += [
         f"streams: no rule leads to {name}" for name in sorted(set(config.streams) - used - {BULK, UNCLASSIFIED})
@@ -100,8 +106,6 @@ def _rule_faults(config: Config) -> Iterator[Fault]:
         if rule.allow is not None and not _set(rule.allow):
             yield (*path, "allow"), "name the login, client or listener that may make this claim"
         category = categories.get(_category_name(rule.stream, config)) if rule.stream in streams else None
-        if category and rule.max_per_day and not category.exempt:
-            yield (*path, "max_per_day"), f"{rule.stream} is not exempt ({category.name}), so there is nothing to bound"
         if category and category.exempt and not _proven(rule):
             message = (
                 f"{rule.stream} is exempt ({category.name}): the right to it needs a login, client or listener "

@@ -40,11 +40,6 @@ def _suppression_columns() -> list[sa.Column[Any] | sa.CheckConstraint]:
 # Without row ids there is one B-tree in key order instead of a table plus an index: a look-up is one descent.
 suppression = sa.Table("suppression", CORE_METADATA, *_suppression_columns(), sqlite_with_rowid=False)
 
-staged_suppression = sa.Table(
-    "staged_suppression", sa.MetaData(), *_suppression_columns(), prefixes=["TEMPORARY"], sqlite_with_rowid=False
-)
-"""Where an import's rows lie until they go into `suppression` in one statement; part of no tree."""
-
 hash_suppression = sa.Table(
     "hash_suppression",
     CORE_METADATA,

@@ -19,8 +19,20 @@ streams:
 """
 
 
+WAYS_BACK = {
+    "web": {"listen": "127.0.0.1:8025"},
+    "intake": {"socket": "unix:/run/consentmilter/intake.sock", "authserv_ids": "mx.example.com"},
+}
+"""Without these, `config check` warns that links and addresses lead nowhere."""
+
+
+def set_up_ways_back(site: Installation) -> None:
+    site.configure(**yaml.safe_load(site.config_file.read_text()), **WAYS_BACK)
+
+
 def test_a_good_configuration_is_said_to_be_good(site: Installation) -> None:
     """With nothing on standard error."""
+    set_up_ways_back(site)
     done = site.run("config", "check")
     assert (done.out, done.err) == (f"{site.config_file}: good\n", "")
 
@@ -61,6 +73,7 @@ def test_every_command_shows_every_fault(site: Installation, words: list[str]) -
 
 def test_a_fault_of_the_keys_is_one_of_the_configuration(site: Installation) -> None:
     """It says where they are looked for."""
+    set_up_ways_back(site)
     site.keys.unlink()
     done = site.run("config", "check", code=2)
     assert done.err == f"error: keys.file: {site.keys}: there is no such file (consentmilter init makes one)\n"
@@ -77,6 +90,7 @@ def test_a_missing_configuration_is_named_with_the_mend(bare: Installation) -> N
 def test_check_prints_json(site: Installation) -> None:
     """The same keys for good and bad."""
     keys = ["file", "faults", "warnings"]
+    set_up_ways_back(site)
     good = site.run("config", "check", "--json").json
     assert (list(good), good["faults"], good["warnings"]) == (keys, [], [])
     site.config_file.write_text(WRONG)

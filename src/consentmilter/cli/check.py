@@ -9,7 +9,7 @@ from consentmilter.cli.reading import reader
 from consentmilter.cli.site import Command, now
 from consentmilter.cli.verdicts import decision_data, decision_line
 from consentmilter.model import Verdict
-from consentmilter.service.asking import question
+from consentmilter.service.question import question
 
 Person = Annotated[
     str, typer.Argument(metavar="SUBJECT", help="An address, a domain (example.com) or sub-domains (.example.com).")

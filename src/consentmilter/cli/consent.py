@@ -81,7 +81,7 @@ def withdraw(
     evidence: Annotated[str | None, typer.Option(metavar="TEXT", help="How they said so; kept in the ledger.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record that a person consents no more, to a stream and all streams below it.
+    """Record that a person consents no more.
 
     From now on, whatever they consented to before; mail that needs no consent is refused as well, unless it is exempt.
 
@@ -112,7 +112,7 @@ def request(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a person by mail whether they consent to a stream (double opt-in).
+    """Ask a person by mail whether they consent.
 
     Their consent is recorded once they confirm it on the page that the mail leads to. Exit code 1 if no mail went out.
 

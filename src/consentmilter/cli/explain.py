@@ -16,9 +16,9 @@ from consentmilter.cli.verdicts import consent_data, consent_line, decision_data
 from consentmilter.cli.writing import store
 from consentmilter.ledger import Entry
 from consentmilter.policy.facts import Facts
-from consentmilter.service.asking import question
 from consentmilter.service.consents import facts_about
 from consentmilter.service.places import journal_url
+from consentmilter.service.question import question
 from consentmilter.service.suppressions import get_batch, history
 from consentmilter.service.timeline import mail_around, past
 from consentmilter.store.batches import Batch

@@ -48,7 +48,7 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that no entry of the ledger was altered, removed, moved or slipped in.
+    """Check that no entry was altered, removed or moved.
 
     The first fault is named, with exit code 1. Who can write to the database can make a whole new ledger: only a
     checkpoint that was kept elsewhere shows that.
@@ -81,7 +81,7 @@ def checkpoint(
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Write down what the end of the ledger is, to keep it where nobody can change it.
+    """Write down the end of the ledger, to keep elsewhere.
 
     With --key the signature lies beside it, in FILE.minisig, for `ledger verify` or minisign(1).
 

@@ -21,7 +21,9 @@ def rebuild(
     check: Annotated[bool, typer.Option("--check", help="Say only what differs from the list that there is.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build suppressions and consents out of the ledger, and show them; the list that there is stays as it is.
+    """Build the list out of the ledger, and show it.
+
+    The list that there is stays as it is.
 
     Rows of imports are taken from the tables: the ledger has the digest of what was read, and with --check it is
     compared. Exit code 1 if --check finds a difference.

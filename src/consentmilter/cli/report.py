@@ -22,7 +22,7 @@ What = Annotated[
 
 
 def report(context: typer.Context, what: What = "observed", *, since: Since = None, as_json: AsJson = False) -> None:
-    """Count what observe mode would have refused, or who used which exemption.
+    """Count what would have been refused, and exempt mail.
 
     `observed` has the streams with the most of what would have been refused first, and of each verdict and reason.
     `exemptions` has of each exempt category and principal how much went out, and what it bypassed.

@@ -28,7 +28,7 @@ def review(
     close: Annotated[bool, typer.Option("--close", help="It asks for nothing: forget it.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show mail that waits for somebody to read it, and decide what it asks for.
+    """Show mail that waits for somebody to read it, or decide it.
 
     Without an id the list, with one the whole mail. What the person wrote is forgotten once it is decided; with
     --opt-out it becomes the evidence in the ledger. Exit code 1 if nothing waits.

@@ -19,7 +19,7 @@ def run(
         typer.Option(metavar="ROLE", help="Run this role alone: milter, web or intake; may be repeated."),
     ] = None,
 ) -> None:
-    """Run the milter, and what else the configuration sets up, until it is told to stop.
+    """Run the milter and its other roles until it is told to stop.
 
     HUP reads the configuration again, USR1 replaces every process (after an upgrade), TERM lets open sessions end and
     leaves; none of them costs a session.

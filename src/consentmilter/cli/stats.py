@@ -26,7 +26,7 @@ def stats(
     since: Since = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count what was decided about mail, by time, stream, verdict and reason.
+    """Count decisions by time, stream, verdict and reason.
 
     Mail that was accepted with nothing to tell is in the log only, and not counted.
 

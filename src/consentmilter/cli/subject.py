@@ -23,7 +23,7 @@ from consentmilter.service.places import journal_url
 from consentmilter.service.rights import Effect, Effects, Hand
 from consentmilter.store.writer import Store
 
-app = typer.Typer(name="subject", help="Answer a person: show, move, erase or freeze what is held of them.", **SETTINGS)
+app = typer.Typer(name="subject", help="Answer a person: show, move, erase or freeze their data.", **SETTINGS)
 
 SomeEvidence = Annotated[
     str | None, typer.Option("--evidence", metavar="TEXT", help="Who asked for it, and how; kept in the ledger.")
@@ -110,7 +110,7 @@ def erase(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget a person, but for the key that keeps them from being mailed.
+    """Forget a person, but for the key of their opt-outs.
 
     Exit code 1 if there is nothing to erase, if a legal hold keeps it, or if nobody has read yet what they wrote.
 

@@ -19,11 +19,11 @@ from consentmilter.errors import UsageError
 from consentmilter.keys import KeyRing
 from consentmilter.policy.site import Site, Stream
 from consentmilter.service import consents
-from consentmilter.service.asking import question
 from consentmilter.service.confirming import ONCE_A, OneAtATime
 from consentmilter.service.consents import Proof
 from consentmilter.service.invitation import LANGUAGES, Invitation, write
 from consentmilter.service.opt_in_standing import SOURCE, VALID, Known, Standing, last_word
+from consentmilter.service.question import question
 from consentmilter.service.submission import SubmissionError, submit
 from consentmilter.service.suppressions import Actor, Clock, utc_now
 from consentmilter.store import consents as stored

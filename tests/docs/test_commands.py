@@ -18,6 +18,9 @@ from tests.cli.installation import Installation
 from tests.cli.transcripts import FILES, PAGE, Step, replayed, rewritten, steps
 from tests.docs.pages import code, codes, tables
 
+pytestmark = pytest.mark.timeout(600)
+"""Whichever test comes first waits for every example of the page, some ninety starts of the program."""
+
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ELSEWHERE = {"config show", "consent request", "review", "doctor", "report", "stats", "prune"}

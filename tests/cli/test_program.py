@@ -24,8 +24,6 @@ from consentmilter.service import keyfile
 from consentmilter.store.writer import Store
 from tests.cli.installation import PROGRAM, Done, Installation, failing_import, program, run
 
-GROUPS = {"config"}
-
 HEAVY = {"alembic", "rich", "consentmilter.supervisor", "consentmilter.milter", "Milter"}
 """What takes long to load, and is of use to few commands."""
 
@@ -40,6 +38,7 @@ def each_command(command: Any = None, words: tuple[str, ...] = ()) -> Iterator[t
 
 
 EVERY = list(each_command())
+GROUPS = {words[0] for words in EVERY if len(words) > 1}
 
 
 def test_each_command_works_through_the_program(bare: Installation) -> None:
@@ -67,10 +66,6 @@ def test_each_command_works_through_the_program(bare: Installation) -> None:
         done = site.program(*words, code=code)
         assert out in done.out, words
         assert done.err.startswith(err) if err else done.err in ("", NO_ROOT), words
-    told = {
-        tuple(word for word in words if word in {part for each in EVERY for part in each})[:2] for words, *_ in expected
-    }
-    assert told <= set(EVERY)
 
 
 NO_ROOT = "note: the files belong to who ran this; the service's user is consentmilter, and only root gives to it\n"
@@ -277,6 +272,20 @@ OTHERWISE = {
 }
 """How examples end that need more than this site has."""
 
+TALK: dict[tuple[str, ...], list[str]] = {
+    ("import",): ["opted-out.csv: taken for a list with columns "],
+    ("undo",): ["error: there is no import "],
+    ("export",): ["opted-out.csv (sendgrid): ", "sendgrid cannot say: ", "cursor: "],
+    ("consent", "request"): ["error: nobody can be asked: "],
+    ("config", "check"): [
+        "warning: web.listen ",
+        "warning: intake.socket ",
+        "warning: streams: no rule leads to acme.offers",
+    ],
+    ("doctor",): ["error: --dkim needs "],
+}
+"""What they say on standard error, line by line, as it begins; the others say nothing."""
+
 
 @pytest.mark.parametrize("words", [words for words in EVERY if words != ("run",)], ids=" ".join)
 def test_the_example_of_every_command_runs(site: Installation, words: tuple[str, ...]) -> None:
@@ -299,8 +308,9 @@ def test_the_example_of_every_command_runs(site: Installation, words: tuple[str,
         ["/bin/sh", "-c", line], cwd=site.directory, env=environment, capture_output=True, check=False, timeout=60
     )
     assert done.returncode == OTHERWISE.get(words, 0), done
-    assert b"Traceback" not in done.stderr
-    assert b"error: " not in done.stderr or done.returncode == 2
+    talk = TALK.get(words, [])
+    said = done.stderr.decode().splitlines()
+    assert [line[: len(begin)] for line, begin in zip(said, talk, strict=True)] == talk
 
 
 @pytest.mark.parametrize("words", [["--version"], ["check", "a@x.example"], ["config", "check"]])

@@ -77,7 +77,15 @@ def holds(child: Child, path: Path) -> bool:
     """Whether a process has the listener at `path`."""
     lines = [line.split() for line in Path("/proc/net/unix").read_text().splitlines() if line.endswith(str(path))]
     accepting = {f"socket:[{words[6]}]" for words in lines if words[3] == "00010000"}  # __SO_ACCEPTCON
-    return any(str(entry.readlink()) in accepting for entry in Path(f"/proc/{child.pid}/fd").iterdir())
+    return any(_means(entry) in accepting for entry in Path(f"/proc/{child.pid}/fd").iterdir())
+
+
+def _means(entry: Path) -> str:
+    """What an open file of a process is; it may have been closed since it was listed."""
+    try:
+        return str(entry.readlink())
+    except FileNotFoundError:
+        return ""
 
 
 class Requests:

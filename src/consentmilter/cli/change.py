@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from consentmilter.cli.output import AsJson, put, put_json, say
 from consentmilter.cli.site import Command, now
+from consentmilter.cli.times import utc_end
 from consentmilter.cli.writing import actor, store
 from consentmilter.errors import UsageError
 from consentmilter.model import ALL, Assertion, Reason
@@ -128,14 +129,9 @@ async def _around(command: Command, opened: Store, name: str) -> str:
 def _until(text: str) -> datetime:
     """The time at which a suppression ends; a day counts to its end."""
     try:
-        at = _end_of(date.fromisoformat(text)) if len(text) <= len("2030-12-31") else datetime.fromisoformat(text)
-        at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        at = utc_end(text)
     except (ValueError, OverflowError):
         raise UsageError(f"--expires: {text!r} is no date (write 2030-12-31 or 2030-12-31T18:00:00Z)") from None
     if at <= now():
         raise UsageError(f"--expires: {text} is past; the suppression would never hold")
     return at
-
-
-def _end_of(day: date) -> datetime:
-    return datetime.combine(day, time(23, 59, 59), UTC)

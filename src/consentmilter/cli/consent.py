@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -11,6 +11,7 @@ from consentmilter.cli.consent_import import import_files
 from consentmilter.cli.help import SETTINGS, add_command
 from consentmilter.cli.output import AsJson, put, put_json, say
 from consentmilter.cli.site import Command
+from consentmilter.cli.times import utc_time
 from consentmilter.cli.verdicts import consent_data, consent_line
 from consentmilter.cli.writing import actor, store
 from consentmilter.errors import UsageError
@@ -189,8 +190,7 @@ def _time(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        return utc_time(text)
     except (ValueError, OverflowError):
         raise UsageError(f"--at: {text!r} is no time (write 2026-02-01 or 2026-02-01T12:30:00Z)") from None
 

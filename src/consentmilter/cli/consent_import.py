@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import typer
 
 from consentmilter.cli import INTERRUPTED
-from consentmilter.cli.importing import GOES_ON, SHOWN_BAD_ROWS, MaxErrors, RejectsFile
+from consentmilter.cli.bad_rows import BadRows
+from consentmilter.cli.importing import GOES_ON, MaxErrors, RejectsFile
 from consentmilter.cli.meter import Move, meter
 from consentmilter.cli.output import AsJson, DryRun, printable, put, put_json, say
 from consentmilter.cli.rejects import Rejects
@@ -18,7 +19,7 @@ from consentmilter.cli.site import Command
 from consentmilter.cli.sources import Source, named, opened
 from consentmilter.cli.writing import actor, store
 from consentmilter.errors import UsageError
-from consentmilter.importers import BadRow, Plan
+from consentmilter.importers import Plan
 from consentmilter.importers.opt_ins import OURS
 from consentmilter.model import Basis
 from consentmilter.service.importing import Report, Watch
@@ -97,10 +98,9 @@ class _One:
     """The import of one file, and what is told while it runs."""
 
     def __init__(self, command: Command, source: Source, terms: Terms, rejects: Rejects) -> None:
-        self._command, self._source, self._terms, self._rejects = command, source, terms, rejects
+        self._command, self._source, self._terms = command, source, terms
         self._name = printable(source.name)
-        self._plan = Plan("csv", "csv")
-        self._shown = 0
+        self._bad_rows = BadRows(self._name, rejects)
 
     def run(self, *, dry_run: bool) -> Report:
         try:
@@ -111,24 +111,16 @@ class _One:
 
     async def _work(self, move: Move, *, dry_run: bool) -> Report:
         work = preview_consents if dry_run else import_consents
-        watch = Watch(self._recognised, self._bad_row, move)
+        watch = Watch(self._recognised, self._bad_rows, move)
         async with store(self._command) as opened_:
             return await work(
                 opened_, self._source.file, self._source.name, terms=self._terms, actor=actor(), watch=watch
             )
 
     def _recognised(self, plan: Plan, examined: Examined) -> None:
-        self._plan = plan
+        self._bad_rows.plan = plan
         if examined.notice:
             say(f"{self._name}: {examined.notice}")
-
-    def _bad_row(self, row: BadRow) -> None:
-        self._rejects.put(row, self._plan)
-        self._shown += 1
-        if self._shown <= SHOWN_BAD_ROWS:
-            say(f"{self._name}:{row.line}: {row.column}: {printable(row.cause)}")
-        elif self._shown == SHOWN_BAD_ROWS + 1:
-            say(f"{self._name}: more bad rows are counted, not shown")
 
 
 def _columns(mapped: list[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from consentmilter.cli.batches import batch_data
 from consentmilter.cli.check import Person
 from consentmilter.cli.output import AsJson, printable, put, put_json
 from consentmilter.cli.past import At, mail_data, mail_line, notes, past_time
@@ -66,7 +67,7 @@ def explain(
         "suppressions": [suppression_data(row, names) | {"holds": row.holds(time)} for row in found.facts.suppressions],
         "consents": [consent_data(row, names) for row in found.facts.consents],
         "streams": [decision_data(each, decision) for each, decision in decisions],
-        "imports": [_batch(batch) for batch in found.imports],
+        "imports": [batch_data(batch) for batch in found.imports],
         "ledger": [_entry(entry, names) for entry in found.entries],
         "mail": [mail_data(row) for row in found.mail],
         "notes": found.notes,
@@ -96,17 +97,6 @@ async def _ask_past(command: Command, keys: list[bytes], at: datetime, stream: s
         stood = await past(opened, keys, at)
     mail = await mail_around(journal_url(command.config), keys, at, stream)
     return _Found(stood.facts, stood.imports, stood.entries, mail.rows, list(notes(stood, mail, at)))
-
-
-def _batch(batch: Batch) -> dict[str, Any]:
-    return {
-        "batch": batch.id,
-        "file": batch.file,
-        "actor": batch.actor,
-        "started": batch.started.isoformat(),
-        "finished": batch.finished.isoformat() if batch.finished else None,
-        "undone": batch.undone.isoformat() if batch.undone else None,
-    }
 
 
 def _entry(entry: Entry, names: Mapping[bytes, str]) -> dict[str, Any]:

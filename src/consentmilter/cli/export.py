@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, BinaryIO, Literal, TypeVar
 
 import typer
@@ -14,6 +14,7 @@ import typer
 from consentmilter.cli.destination import STDOUT, destination
 from consentmilter.cli.output import AsJson, printable, put_json, say
 from consentmilter.cli.site import Command
+from consentmilter.cli.times import utc_time
 from consentmilter.cli.writing import actor, store
 from consentmilter.errors import UsageError
 from consentmilter.exporters import Left, Lost
@@ -111,8 +112,7 @@ def _time(option: str, text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        return utc_time(text)
     except (ValueError, OverflowError):
         raise UsageError(f"{option}: {text!r} is no date (write 2026-02-01 or 2026-02-01T12:30:00Z)") from None
 

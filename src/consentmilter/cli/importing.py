@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from consentmilter.cli import INTERRUPTED, WRONG_USAGE
+from consentmilter.cli.bad_rows import BadRows
 from consentmilter.cli.meter import meter
 from consentmilter.cli.output import AsJson, DryRun, printable, put, put_json, say
 from consentmilter.cli.rejects import Rejects
@@ -20,12 +21,10 @@ from consentmilter.cli.site import Command
 from consentmilter.cli.sources import Named, Source, named, opened, put_away
 from consentmilter.cli.writing import actor, store
 from consentmilter.errors import StoreError, UsageError
-from consentmilter.importers import COLUMNS, FORMATS, BadRow, HeaderError, Plan
+from consentmilter.importers import COLUMNS, FORMATS, HeaderError, Plan
 from consentmilter.model import ALL, Reason
 from consentmilter.service.importing import HashedFrom, Progress, Report, Terms, Watch, import_file, preview_file
 from consentmilter.service.unpacking import Examined
-
-SHOWN_BAD_ROWS = 50
 
 GOES_ON = "what went in stays, and the same command again goes on to the end"
 
@@ -151,10 +150,9 @@ class _One:
     """The import of one file, and what is told while it runs."""
 
     def __init__(self, command: Command, source: Source, terms: Terms, rejects: Rejects) -> None:
-        self._command, self._source, self._terms, self._rejects = command, source, terms, rejects
+        self._command, self._source, self._terms = command, source, terms
         self._name = printable(source.name)
-        self._plan = Plan("csv", "csv")
-        self._shown = 0
+        self._bad_rows = BadRows(self._name, rejects)
         self._begun = False
 
     def run(self, *, dry_run: bool) -> Report:
@@ -171,26 +169,18 @@ class _One:
             self._begun = True
             move(state)
 
-        watch, file, name = Watch(self._recognised, self._bad_row, progress), self._source.file, self._source.name
+        watch, file, name = Watch(self._recognised, self._bad_rows, progress), self._source.file, self._source.name
         async with store(self._command) as opened_:
             if dry_run:
                 return await preview_file(opened_, file, name, terms=self._terms, watch=watch)
             return await import_file(opened_, file, name, terms=self._terms, actor=actor(), watch=watch)
 
     def _recognised(self, plan: Plan, examined: Examined) -> None:
-        self._plan = plan
+        self._bad_rows.plan = plan
         if self._terms.file_format is None:
             say(f"{self._name}: taken for {plan.title} ({printable(plan.why)})")
         if examined.notice:
             say(f"{self._name}: {examined.notice}")
-
-    def _bad_row(self, row: BadRow) -> None:
-        self._rejects.put(row, self._plan)
-        self._shown += 1
-        if self._shown <= SHOWN_BAD_ROWS:
-            say(f"{self._name}:{row.line}: {row.column}: {printable(row.cause)}")
-        elif self._shown == SHOWN_BAD_ROWS + 1:
-            say(f"{self._name}: more bad rows are counted, not shown")
 
 
 def _format(name: str) -> str | None:

@@ -4,13 +4,14 @@ Raises `UsageError` for a time that is none, or still to come.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from consentmilter.cli.output import printable
 from consentmilter.cli.site import now
+from consentmilter.cli.times import is_day, utc_end
 from consentmilter.errors import UsageError
 from consentmilter.service.timeline import AROUND, Mail, Past
 from consentmilter.store.journal import JournalRow
@@ -26,11 +27,8 @@ _TOLD = ("verdict", "mode", "reason", "stream", "category", "scope", "login", "c
 def past_time(text: str) -> datetime:
     """The time that is meant."""
     try:
-        if len(text) <= len("2026-03-01"):
-            at = datetime.combine(date.fromisoformat(text), time(23, 59, 59), UTC)
-            return min(at, now()) if at.date() == now().date() else _past(at, text)
-        at = datetime.fromisoformat(text)
-        return _past(at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC), text)
+        at = utc_end(text)
+        return min(at, now()) if is_day(text) and at.date() == now().date() else _past(at, text)
     except (ValueError, OverflowError):
         raise UsageError(f"--at: {text!r} is no time (write 2026-03-01 or 2026-03-01T12:30:00Z)") from None
 

@@ -4,12 +4,13 @@ Raises `UsageError`.
 """
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
 from consentmilter.cli.site import now
+from consentmilter.cli.times import utc_time
 from consentmilter.errors import UsageError
 
 Since = Annotated[
@@ -27,7 +28,6 @@ def since_time(text: str | None) -> datetime | None:
     try:
         if ago := _AGO.fullmatch(text):
             return now() - int(ago[1]) * _UNITS[ago[2]]
-        at = datetime.fromisoformat(text)
-        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        return utc_time(text)
     except (ValueError, OverflowError):
         raise UsageError(f"--since: {text!r} is no time (write 2026-02-01, 2026-02-01T12:30:00Z, 12h or 7d)") from None

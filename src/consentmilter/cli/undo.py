@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from consentmilter.cli import INTERRUPTED
+from consentmilter.cli.batches import batch_data
 from consentmilter.cli.output import AsJson, DryRun, printable, put, put_json, say
 from consentmilter.cli.site import Command
 from consentmilter.cli.writing import actor, store
@@ -76,12 +77,7 @@ def _show(batches: list[Batch], *, as_json: bool) -> None:
 
 def _data(batch: Batch, outcome: Mapping[str, int | None]) -> dict[str, Any]:
     return {
-        "batch": batch.id,
-        "file": batch.file,
-        "actor": batch.actor,
-        "started": batch.started.isoformat(),
-        "finished": batch.finished.isoformat() if batch.finished else None,
-        "undone": batch.undone.isoformat() if batch.undone else None,
+        **batch_data(batch),
         "rows": batch.rows,
         "new": batch.new,
         "known": batch.known,

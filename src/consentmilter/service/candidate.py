@@ -16,24 +16,6 @@ from consentmilter.policy.settle import Recipient
 _NEEDLESS_QUOTES = re.compile(r'^"([^"\\]*)"$')
 
 
-class Keys(tuple[bytes, ...]):
-    """All keys under which a suppression of a recipient could stand, the person's own first.
-
-    Two are equal if they are of one person. The rest may differ: a hash list may hold the address as it was written.
-    """
-
-    __slots__ = ()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Keys) and self[:1] == other[:1]
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other  # a tuple has a comparison of its own for this, too
-
-    def __hash__(self) -> int:
-        return hash(self[:1])
-
-
 @dataclass(slots=True)
 class Candidate:
     """A recipient that was not refused; `decided` is None while the stream is not known.
@@ -43,7 +25,7 @@ class Candidate:
     """
 
     raw: str
-    subjects: Keys
+    subjects: tuple[bytes, ...]
     own: frozenset[bytes]
     removable: bool
     decided: Decision | None = None
@@ -58,7 +40,12 @@ class Candidate:
         subjects = dict.fromkeys(each for address in addresses for each in subjects_for(address, ring, foldings))
         listed = [digests(str(address), text.strip("<> ")) for address, text in zip(addresses, texts, strict=True)]
         own = frozenset((*own_subjects_of(addresses[0], ring, foldings), *listed[0]))
-        return cls(raw, Keys((*subjects, *chain(*listed))), own, plain and not _has_surrogate(raw))
+        return cls(raw, (*subjects, *chain(*listed)), own, plain and not _has_surrogate(raw))
+
+    @property
+    def person(self) -> bytes:
+        """The subject key of the person, whose other keys may differ with the spelling of the address."""
+        return self.subjects[0]
 
     @property
     def decision(self) -> Decision:
@@ -75,10 +62,10 @@ class Candidate:
     def is_nameless(self) -> bool:
         """Whether the suppression that was found stands for this recipient alone, and without an address."""
         found = self.decision.suppression
-        return found is not None and found.address is None and found.subject == self.subjects[0]
+        return found is not None and found.address is None and found.subject == self.person
 
     def recipient(self) -> Recipient:
-        return Recipient(self.raw, self.subjects[0], self.decision, self.removable)
+        return Recipient(self.raw, self.person, self.decision, self.removable)
 
 
 def _is_plain(raw: str, resolved: str | None) -> bool:

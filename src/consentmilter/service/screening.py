@@ -79,7 +79,7 @@ class Screening:
             return Ending(replies.no_route(self.ref))
         if found.stream is not None:
             self._decide(found.stream, [c for c in self._candidates if c.decided is None])
-        people = len({c.subjects for c in self._candidates if not self._refusable(c)})
+        people = len({c.person for c in self._candidates if not self._refusable(c)})
         unreadable = self._unreadable and self._enforced(found)
         objection = object_to(self.site, found, headers, people=people, stage=self.stage, unreadable=unreadable)
         if objection is not None:
@@ -118,7 +118,7 @@ class Screening:
 
     def _answer_further(self, found: Classification, stream: Stream, candidate: Candidate) -> Reply | None:
         """The answer to a further recipient of a message whose header can hold one person's link only."""
-        another = any(c.subjects != candidate.subjects for c in self._candidates)
+        another = any(c.person != candidate.person for c in self._candidates)
         if not another or not stream.unsubscribe_header or self.stage is not Pass.ONLY:
             return None
         match stream.multi_recipient:
@@ -208,12 +208,12 @@ class Screening:
 
     def _people(self, stream: Stream, candidates: list[Candidate]) -> list[bytes]:
         """The subject keys of those who get the message; none where somebody among them cannot be told."""
-        people = {c.subjects: c.subjects[0] for c in candidates}
+        people = list(dict.fromkeys(c.person for c in candidates))
         if (len(people) != 1 or self._unreadable) and stream.unsubscribe_header:
             self.desk.notice(
                 "several_recipients", ref=self.ref, queue_id=self.queue_id, stream=stream.name, recipients=len(people)
             )
-        return [] if self._unreadable else list(people.values())
+        return [] if self._unreadable else people
 
     # Deciding and telling
 
@@ -280,7 +280,7 @@ class Screening:
                 principal=self.principal,
                 sender=self.raw_sender,
                 recipient=candidate.raw,
-                subject=candidate.subjects[0],
+                subject=candidate.person,
                 verdict=verdict if done else f"would-{verdict}",
                 reason=reason,
                 bypassed=decision.bypassed and verdict is Verdict.ACCEPT,

@@ -6,6 +6,7 @@ nothing is added or removed that a DKIM signature on the message covers (RFC 637
 
 import re
 from dataclasses import dataclass
+from email.header import Header
 
 from consentmilter.policy.mail import Headers
 from consentmilter.policy.site import Existing, Stream
@@ -103,8 +104,10 @@ def _may_write(stream: Stream, headers: Headers, signed: set[str]) -> bool:
 
 
 def _phrase(title: str) -> str:
-    # RFC 2919 section 3 takes a phrase (RFC 5322 section 3.2.5); quoting is needed for all but words.
-    ascii_title = title.encode("ascii", "replace").decode("ascii")
-    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+", ascii_title):
-        return ascii_title
-    return '"' + ascii_title.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    # RFC 2919 section 3 takes a phrase (RFC 5322 section 3.2.5): words, a quoted string, or encoded words (RFC 2047
+    # section 5), of which several stand on lines of their own.
+    if not title.isascii():
+        return Header(title, "utf-8", header_name=LIST_ID, continuation_ws="\t").encode()
+    if re.fullmatch(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+", title):
+        return title
+    return '"' + title.replace("\\", "\\\\").replace('"', '\\"') + '"'

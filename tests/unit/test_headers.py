@@ -274,8 +274,8 @@ def test_a_streams_name_in_the_mailto_form_is_never_taken_for_a_token() -> None:
         ('The "best" offers', '"The \\"best\\" offers"'),
         ("back\\slash", '"back\\\\slash"'),
         ("News <b@example.com>", '"News <b@example.com>"'),
-        ("Müllers Blatt", "M?llers Blatt"),
-        ("Ä, Ö", '"?, ?"'),
+        ("Müllers Blatt", "=?utf-8?q?M=C3=BCllers_Blatt?="),
+        ("Ä, Ö", "=?utf-8?b?w4QsIMOW?="),
     ],
 )
 def test_the_title_before_a_list_id_is_quoted_where_needed(title: str, phrase: str) -> None:

@@ -15,7 +15,7 @@ GRANT = consent(at=AFTER)
 
 
 def after(said: Consent, *held: Consent, proven: bool = True) -> Consent | None:
-    return changed_by(Said(said, proven), held)
+    return next(iter(changed_by(Said(said, proven), held)), None)
 
 
 @pytest.mark.parametrize("held", [[], [consent(state=REQUESTED)], [consent(to="acme")], [consent(to="acme.offers")]])
@@ -33,6 +33,30 @@ def test_a_withdrawal_gives_way_to_a_later_grant_with_evidence_of_its_own_only(s
     assert after(GRANT, withdrawn, proven=False) is None
     assert after(replace(GRANT, at=OPTED_OUT), withdrawn) is None
     assert after(replace(GRANT, at=BEFORE, confirmed=True), withdrawn) is None
+
+
+def test_a_grant_after_a_withdrawal_is_of_its_own_stream_only() -> None:
+    """Whoever left everything in a stream and comes back to it has not come back to what is below."""
+    withdrawn = consent(state=WITHDRAWN)
+    held = changed_by(Said(GRANT, proven=True), [withdrawn])
+    assert standing(held, "acme.newsletter") == GRANT
+    below = standing(held, "acme.newsletter.weekly")
+    assert below is not None
+    assert (below.state, below.at) == (WITHDRAWN, withdrawn.at)
+    assert standing(held, "acme.newsletters") is None
+    weekly = consent(to="acme.newsletter.weekly", at=AFTER)
+    assert after(weekly, *held, proven=False) is None
+    assert after(weekly, *held) == weekly
+
+
+def test_what_is_below_stays_withdrawn_as_long_as_the_last_withdrawal_says() -> None:
+    """The second withdrawal takes the place of the first."""
+    again = replace(GRANT, state=WITHDRAWN, at=AFTER + timedelta(days=1))
+    [first, kept] = changed_by(Said(GRANT, proven=True), [consent(state=WITHDRAWN)])
+    [second] = changed_by(Said(again, proven=True), [first, kept])
+    [_, kept_again] = changed_by(Said(replace(GRANT, at=AFTER + timedelta(days=2)), proven=True), [second, kept])
+    assert (kept.stream, kept_again.stream) == ("acme.newsletter.*", "acme.newsletter.*")
+    assert kept_again.at == again.at > kept.at
 
 
 @pytest.mark.parametrize("scope", ["acme.newsletter.weekly", "acme.news", "other"])

@@ -155,7 +155,7 @@ async def grant_many(
     async def job(connection: AsyncConnection) -> int:
         known = await consents.of_subjects(connection, (each.consent.subject for each, _ in said))
         new = list(_changes(said, known))
-        last = {(each.subject, each.stream): each for each, _, _ in new}
+        last = {(each.subject, each.stream): each for changed, _, _ in new for each in changed}
         await consents.put(connection, list(last.values()))
         told = [_entry(each, proof, actor, at, random) for _, each, proof in new]
         await entries.append_all(connection, told)
@@ -189,10 +189,11 @@ async def _say(  # noqa: PLR0917 - what a statement is
 
     async def job(connection: AsyncConnection) -> Consent | None:
         known = await consents.of_subjects(connection, [said.subject])
-        new = changed_by(Said(said, bool(proof)), known)
-        if new is not None:
-            await consents.put(connection, [new])
-            known = [each for each in known if each.stream != new.stream] + [new]
+        changed = changed_by(Said(said, bool(proof)), known)
+        if changed:
+            await consents.put(connection, changed)
+            streams = {each.stream for each in changed}
+            known = [each for each in known if each.stream not in streams] + changed
         await entries.append(connection, _entry(said, proof, actor, at, random))
         return standing(known, said.stream)
 
@@ -221,17 +222,19 @@ def _whole(at: datetime) -> datetime:
     return at.replace(microsecond=0)
 
 
-def _changes(said: Iterable[tuple[Said, Proof]], held: Iterable[Consent]) -> Iterator[tuple[Consent, Consent, Proof]]:
+def _changes(
+    said: Iterable[tuple[Said, Proof]], held: Iterable[Consent]
+) -> Iterator[tuple[list[Consent], Consent, Proof]]:
     """What each statement that changes something leads to, in their order; the statement; and its evidence."""
     known: dict[bytes, dict[str, Consent]] = defaultdict(dict)
     for row in held:
         known[row.subject][row.stream] = row
     for each, proof in said:
         of_person = known[each.consent.subject]
-        new = changed_by(each, list(of_person.values()))
-        if new is not None:
-            of_person[new.stream] = new
-            yield new, each.consent, proof
+        changed = changed_by(each, list(of_person.values()))
+        of_person |= {new.stream: new for new in changed}
+        if changed:
+            yield changed, each.consent, proof
 
 
 def _entry(said: Consent, proof: Proof, actor: Actor, at: datetime, random: Random) -> Entry:

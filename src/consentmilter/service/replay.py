@@ -99,8 +99,8 @@ class Replay:
         )
         theirs = [each for (whose, _), each in self.consents.items() if whose == subject]
         # Of a grant whose evidence was erased it is known that there was some.
-        if (new := changed_by(Said(said, erased(entry) or bool(told.keys() - _NO_PROOF)), theirs)) is not None:
-            self.consents[subject, stream] = new
+        for new in changed_by(Said(said, erased(entry) or bool(told.keys() - _NO_PROOF)), theirs):
+            self.consents[subject, new.stream] = new
         if not told:
             self.unsure.add(subject)
 

@@ -214,7 +214,7 @@ def test_the_fields_of_a_signature_are_those_of_its_h_tag(value: str, names: set
     assert signed_fields(headers(("DKIM-Signature", value))) == names
 
 
-@examples(300)
+@examples(100)
 @given(ANY_TEXT)
 def test_a_broken_signature_is_no_fault(value: str) -> None:
     """Whatever stands in the field."""
@@ -235,9 +235,13 @@ def longest(title: str = "t" * 80) -> Stream:
     )
 
 
-@examples(300)
+@examples(100)
 @given(
-    st.text(st.sampled_from('ab "\\<>@.,;äß\u4e00') | st.characters(exclude_categories=["Cc"]), min_size=1, max_size=80)
+    st.text(
+        st.sampled_from('ab "\\<>@.,;äß\u4e00') | st.characters(exclude_categories=["Cc", "Cs"]),
+        min_size=1,
+        max_size=80,
+    )
 )
 def test_every_value_is_ascii_on_lines_below_998(title: str) -> None:
     """RFC 5322 2.1.1; non-ASCII does not ask for SMTPUTF8, and Postfix breaks longer lines behind the signer."""
@@ -284,7 +288,7 @@ def test_the_title_before_a_list_id_is_quoted_where_needed(title: str, phrase: s
     assert unsubscribe_edits(titled, headers(), None) == [Add(LIST_ID, f"{phrase} <news.acme.example>")]
 
 
-@examples(300)
+@examples(100)
 @given(st.text(st.sampled_from('ab"\\<>@.') | st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80))
 def test_a_list_id_that_was_added_is_read_as_what_it_is(title: str) -> None:
     """A rule on list_id finds the identifier, whatever the title looks like."""

@@ -26,7 +26,8 @@ _URL = re.compile(r"https://[A-Za-z0-9.\-\[\]:]+(?:/[A-Za-z0-9._~\-/]*)?")
 _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+")
 _FIELD = re.compile(r"[!-9;-~]+")
 _PLAIN_LOCAL = re.compile(r"[a-z0-9._-]+")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_NO_TEXT = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Controls, and surrogates, which no encoding can write."""
 
 
 def _duration(value: Any) -> float:
@@ -101,7 +102,7 @@ def _mailto(text: str) -> str:
 
 
 def _title(text: str) -> str:
-    if _CONTROLS.search(text) or not 0 < len(text.strip()) <= 80:
+    if _NO_TEXT.search(text) or not 0 < len(text.strip()) <= 80:
         raise ValueError("a title has 1 to 80 characters on one line")
     return text.strip()
 
@@ -161,7 +162,7 @@ def _sha256(text: str) -> str:
 
 
 def _description(text: str) -> str:
-    if _CONTROLS.search(text) or not 0 < len(text.strip()) <= 300:
+    if _NO_TEXT.search(text) or not 0 < len(text.strip()) <= 300:
         raise ValueError("a description has 1 to 300 characters on one line")
     return text.strip()
 

@@ -9,6 +9,7 @@ Raises `LabError` when it does not start or a command fails.
 
 import asyncio
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -23,6 +24,7 @@ import yaml
 from consentmilter.config import load
 from consentmilter.config.compile import compile_site
 from consentmilter.model import Assertion, Reason
+from consentmilter.service import setup
 from consentmilter.service.keyfile import read_keys
 from consentmilter.service.suppressions import Actor, assert_many
 from consentmilter.store.journal import JournalRow, read_journal
@@ -66,12 +68,19 @@ class Milter(Part):
         self.configure(config or {})
 
     def start(self) -> None:
-        self.run("init")
+        self._make_site()
         self.process.start()
-        self.process.wait_until(lambda: '"event": "ready"' in self.process.output(), "it is ready", timeout=20)
+        self.process.wait_until(lambda: '"event": "ready"' in self.process.output(), "it is ready")
 
     def stop(self) -> None:
         self.process.stop()
+
+    def _make_site(self) -> None:
+        """Do what `consentmilter init` does, without the start of a process."""
+        config = load(self.config_file)
+        setup.make_keys(config, os.urandom)
+        setup.make_store(config, read_keys(config.keys.file))
+        setup.make_journal(config)
 
     def configure(self, config: Mapping[str, Any]) -> None:
         """Write the configuration; `reload` puts it into force."""
@@ -130,7 +139,7 @@ class Milter(Part):
     def events(self, name: str) -> list[dict[str, Any]]:
         """The events of that name that it has logged so far."""
         whole, _, _ = self.log().rpartition("\n")  # the last line may be being written
-        lines = [line for line in whole.splitlines() if line.startswith("{")]
+        lines = [line for line in whole.splitlines() if line.startswith("{") and f'"{name}"' in line]
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     def decisions(self, count: int = 1) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ from lab.milter_protocol import (
     parse_macro_lists,
     strings,
 )
+from lab.process import PATIENCE
 
 __all__ = ["Action", "Edit", "Kind", "MilterReply", "Mta", "Protocol", "Stage"]
 
@@ -49,7 +50,7 @@ class Mta:
     `edits` are those of the last end of message.
     """
 
-    def __init__(self, at: str | Path, *, timeout: float = 10.0) -> None:
+    def __init__(self, at: str | Path, *, timeout: float = PATIENCE) -> None:
         self._at = at
         self._timeout = timeout
         self._socket: socket.socket | None = None

@@ -20,7 +20,7 @@ from lab.errors import LabError
 from lab.part import Part
 from lab.ports import free_port
 from lab.postfix_files import PostfixFiles, Service, unreachable
-from lab.process import Process, command_name, wait_for
+from lab.process import PATIENCE, Process, command_name, wait_for
 from lab.queue_entry import QueueEntry
 from lab.sasl import SaslServer
 
@@ -95,7 +95,7 @@ class Postfix(Part):
         self._sasl: SaslServer | None = None
         self._master: Process | None = None
 
-    def start(self, timeout: float = 15.0) -> None:
+    def start(self, timeout: float = PATIENCE) -> None:
         """Start it and wait until every listener greets."""
         self.files.create()
         if (closed := unreachable(self.files.queue)) is not None:
@@ -133,7 +133,7 @@ class Postfix(Part):
         """The mail log so far. Daemons write it through postlogd(8), so the last line may be late: see `wait_log`."""
         return self.files.log.read_text(errors="backslashreplace")
 
-    def wait_log(self, pattern: str, *, timeout: float = 10.0) -> re.Match[str]:
+    def wait_log(self, pattern: str, *, timeout: float = PATIENCE) -> re.Match[str]:
         """The first match of a regular expression in the log, waited for."""
         return wait_for(
             lambda: re.search(pattern, self.log(), re.MULTILINE), f"{pattern!r} in the log", timeout=timeout
@@ -154,7 +154,7 @@ class Postfix(Part):
         """Have all deferred mail tried again."""
         self.tool("postqueue", "-f")
 
-    def wait_empty(self, timeout: float = 10.0) -> None:
+    def wait_empty(self, timeout: float = PATIENCE) -> None:
         """Wait until all mail has left or is held."""
         # Twice in a row, because a bounce is made before the message that it is about goes, and a deferred message
         # returns to a queue that we have looked at already.
@@ -180,7 +180,7 @@ class Postfix(Part):
         self._main.update(settings)
         self._write_configuration()
 
-    def reload(self, timeout: float = 5.0) -> None:
+    def reload(self, timeout: float = PATIENCE) -> None:
         """Have the configuration read again, and wait until new sessions go by it; open ones go on as they are."""
         old = self._daemons()
         singles = {pid for pid, name in old.items() if name in SINGLE_DAEMONS}

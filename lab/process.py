@@ -14,27 +14,32 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
-from typing import IO, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 from lab.errors import LabError
 from lab.part import Part
 
 T = TypeVar("T")
 
+PATIENCE = 30.0
+"""Seconds that are waited for what comes at once on an idle machine; a busy one may need some of them."""
 
-def wait_for(condition: Callable[[], T | None], what: str, *, timeout: float = 10.0) -> T:
-    """The first true value of `condition`, asked every 10 ms."""
+
+def wait_for(condition: Callable[[], T | None], what: str, *, timeout: float = PATIENCE) -> T:
+    """The first true value of `condition`, asked every 10 ms; less often if to ask it takes the processor long."""
     deadline = time.monotonic() + timeout
-    while not (value := condition()):
+    while True:
+        asked = time.thread_time()
+        if value := condition():
+            return value
         if time.monotonic() > deadline:
             raise LabError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.01)
-    return value
+        time.sleep(max(0.01, 3 * (time.thread_time() - asked)))
 
 
 def session_members(session: int) -> list[int]:
     """The ids of all living processes of a session; one that only waits to be reaped is not living."""
-    return [pid for pid, of_session in _living() if of_session == session]
+    return [pid for pid, stat in _living() if stat.session == session]
 
 
 def command_name(pid: int) -> str:
@@ -42,14 +47,28 @@ def command_name(pid: int) -> str:
     return _read(Path(f"/proc/{pid}/comm")).decode().rstrip("\n")
 
 
-def _living() -> Iterator[tuple[int, int]]:
-    """All living processes: id and session."""
+class _Stat(NamedTuple):
+    """What /proc/PID/stat tells of a process: its state, its session, and when it began, in ticks of the machine."""
+
+    state: bytes
+    session: int
+    began: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    """None for a process that is gone."""
+    if not (text := _read(Path(f"/proc/{pid}/stat"))):
+        return None
+    # proc(5): "pid (name) state ppid pgrp session ..."; the name may hold spaces and parentheses.
+    fields = text.rpartition(b")")[2].split()
+    return _Stat(fields[0], int(fields[3]), int(fields[19]))
+
+
+def _living() -> Iterator[tuple[int, _Stat]]:
+    """All living processes."""
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (text := _read(entry / "stat")):
-            # proc(5): "pid (name) state ppid pgrp session ..."; the name may hold spaces and parentheses.
-            state, _, _, session = text.rpartition(b")")[2].split()[:4]
-            if state not in (b"Z", b"X"):
-                yield int(entry.name), int(session)
+        if entry.name.isdigit() and (stat := _stat(int(entry.name))) and stat.state not in (b"Z", b"X"):
+            yield int(entry.name), stat
 
 
 def _read(path: Path) -> bytes:
@@ -74,8 +93,10 @@ class Process(Part):
         self.arguments = [str(argument) for argument in arguments]
         self.name = name or Path(self.arguments[0]).name
         # Found again in the environment of whatever it starts, even in sessions of their own.
-        self._mark = f"LAB_PROCESS_{uuid.uuid4().hex}"
-        self._environment = {**(environment or {}), self._mark: "1"}
+        mark = f"LAB_PROCESS_{uuid.uuid4().hex}"
+        self._mark = mark.encode()
+        self._environment = {**(environment or {}), mark: "1"}
+        self._began = 0
         self._directory = directory
         self._child: subprocess.Popen[bytes] | None = None
         self._capture: IO[bytes] | None = None
@@ -99,6 +120,8 @@ class Process(Part):
             self._capture.close()
             self._capture = None
             raise LabError(f"{self.name}: cannot be started: {error}") from error
+        stat = _stat(self._child.pid)
+        self._began = stat.began if stat else 0
 
     @property
     def pid(self) -> int:
@@ -112,8 +135,7 @@ class Process(Part):
 
     def members(self) -> list[int]:
         """The ids of the process and of everything it started that still lives."""
-        mark = self._mark.encode()
-        return [pid for pid, session in _living() if session == self.pid or mark in _read(Path(f"/proc/{pid}/environ"))]
+        return [pid for pid, stat in _living() if stat.session == self.pid or self._has_started(pid, stat)]
 
     def output(self) -> str:
         """What it has written so far, or wrote before it was stopped, both streams."""
@@ -128,7 +150,7 @@ class Process(Part):
         if self._child is not None:
             self._child.send_signal(number)
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return the exit code, negative for a signal."""
         if self._child is None:
             raise LabError(f"{self.name}: is not started")
@@ -137,7 +159,7 @@ class Process(Part):
         except subprocess.TimeoutExpired:
             raise LabError(f"{self.name}: still runs after {timeout:g} s:\n{self.output()}") from None
 
-    def wait_until(self, condition: Callable[[], object], what: str, *, timeout: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], object], what: str, *, timeout: float = PATIENCE) -> None:
         """Wait for a condition that only this process can bring about; its early end is an error at once."""
 
         def settled() -> str | None:
@@ -169,7 +191,7 @@ class Process(Part):
         """SIGKILL for it and all it started, as a crash would; `stop` is still due."""
         if self._child is None:
             return
-        wait_for(self._killed, f"the end of {self.name} by SIGKILL", timeout=10.0)
+        wait_for(self._killed, f"the end of {self.name} by SIGKILL")
 
     def _killed(self) -> bool:
         self._signal_members(SIGKILL)
@@ -179,6 +201,10 @@ class Process(Part):
         for pid in self.members():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+
+    def _has_started(self, pid: int, stat: _Stat) -> bool:
+        """Whether it bears the mark; what is older than the child cannot, and need not be looked into."""
+        return stat.began >= self._began and self._mark in _read(Path(f"/proc/{pid}/environ"))
 
     def _is_gone(self) -> bool:
         return not self.running and not self.members()

@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from lab.delivered import Delivered
 from lab.errors import LabError
 from lab.part import Part
+from lab.process import PATIENCE
 
 LARGEST = 64 * 1024 * 1024
 
@@ -52,7 +53,7 @@ class Sink(Part):
         """The messages that had this envelope recipient."""
         return [message for message in self.messages if address in message.rcpt_tos]
 
-    def wait(self, count: int = 1, *, timeout: float = 10.0) -> list[Delivered]:
+    def wait(self, count: int = 1, *, timeout: float = PATIENCE) -> list[Delivered]:
         """Wait until there are `count` messages and return all there are."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._messages) >= count, timeout):

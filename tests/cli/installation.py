@@ -4,10 +4,11 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
@@ -108,6 +109,18 @@ class Installation:
 def run(*words: object, given: bytes = b"") -> Done:
     """`consentmilter WORDS` in this process, on streams of its own."""
     out, err = io.BytesIO(), io.BytesIO()
+    code = _in_process(words, given, out, err)
+    return Done(code, out.getvalue().decode(), err.getvalue().decode())
+
+
+def run_as_seen(*words: object) -> tuple[int, str]:
+    """`consentmilter WORDS` in this process: its exit code, and all that it prints in the order of a terminal."""
+    seen = io.BytesIO()
+    code = _in_process(words, b"", seen, seen)
+    return code, seen.getvalue().decode()
+
+
+def _in_process(words: Iterable[object], given: bytes, out: io.BytesIO, err: io.BytesIO) -> int:
     streams: dict[str, Any] = {
         "stdin": io.TextIOWrapper(io.BytesIO(given), "utf-8"),
         "stdout": io.TextIOWrapper(out, "utf-8", write_through=True),
@@ -117,7 +130,13 @@ def run(*words: object, given: bytes = b"") -> Done:
     with patch.multiple(sys, argv=argv, **streams), pytest.raises(SystemExit) as end:
         main()
     assert isinstance(end.value.code, int)
-    return Done(end.value.code, out.getvalue().decode(), err.getvalue().decode())
+    return end.value.code
+
+
+def words_of(line: str) -> list[str] | None:
+    """The words of a shell's line that is one command of consentmilter; None if it takes a shell, or a process."""
+    words = [] if set(line) & set("|&;<>()$`\\*?~#") else shlex.split(line)
+    return words[1:] if words[:1] == ["consentmilter"] and words[1:] != ["run"] else None
 
 
 def program(
@@ -128,7 +147,7 @@ def program(
         [PROGRAM, *map(str, words)],
         input=given,
         capture_output=True,
-        timeout=60,
+        timeout=100,
         check=False,
         env={**os.environ, **(environment or {})},
     )

@@ -21,6 +21,7 @@ from lab.milter import Milter
 from lab.mta import Mta
 from lab.ports import free_port
 from tests.acme import SITE
+from tests.cli.installation import run
 
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP: netdevice(7)
 
@@ -57,9 +58,9 @@ def day(directory: Path) -> dict[str, Any]:
     }
     with Milter(directory, config=config) as service:
         first, link = newsletter(service)
-        with urlopen(Request(f"http://127.0.0.1:{port}{link}", b"List-Unsubscribe=One-Click"), timeout=10) as answer:
+        with urlopen(Request(f"http://127.0.0.1:{port}{link}", b"List-Unsubscribe=One-Click"), timeout=30) as answer:
             clicked = answer.status
-        with urlopen(f"http://127.0.0.1:{api}/health/ready", timeout=10) as answer:
+        with urlopen(f"http://127.0.0.1:{api}/health/ready", timeout=30) as answer:
             ready = answer.status
         second, _ = newsletter(service)
         for words in (
@@ -71,7 +72,7 @@ def day(directory: Path) -> dict[str, Any]:
             ["stats"],
             ["config", "check"],
         ):
-            service.run(*words)
+            assert run("--config", service.config_file, *words).code == 0, words
     return {"first": first, "clicked": clicked, "ready": ready, "second": second}
 
 

@@ -8,7 +8,7 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from consentmilter.cli import commands
 from consentmilter.cli.commands import COMMANDS
 from consentmilter.service import keyfile
 from consentmilter.store.writer import Store
-from tests.cli.installation import PROGRAM, Done, Installation, failing_import, program, run
+from tests.cli.installation import PROGRAM, Done, Installation, failing_import, program, run, words_of
 
 HEAVY = {"alembic", "rich", "consentmilter.supervisor", "consentmilter.milter", "Milter"}
 """What takes long to load, and is of use to few commands."""
@@ -89,7 +89,7 @@ NO_ROOT = "note: the files belong to who ran this; the service's user is consent
 )
 def test_wrong_usage_ends_with_2(words: list[str], said: str) -> None:
     """And says what there is on standard error."""
-    done = program(*words)
+    done = run(*words)
     assert (done.code, done.out) == (2, "")
     assert said in done.err
 
@@ -121,7 +121,7 @@ def test_no_store_ends_with_3_and_the_mend(bare: Installation) -> None:
         ["trace", letter, "--from", "n@acme.example", "--to", "a@x.example", "--login", "newsletter"],
     ]
     for words in calls:
-        done = bare.program(*words, code=3)
+        done = bare.run(*words, code=3)
         assert done.err == f"error: there is no database at {bare.store}: run `consentmilter init`\n", words
         assert done.out == "" or words[0] == "trace"
 
@@ -131,7 +131,7 @@ def test_other_keys_end_with_3_and_the_mend(site: Installation) -> None:
     site.keys.unlink()
     keyfile.make_keys(site.keys, os.urandom)
     for words in (["check", "a@x.example"], ["explain", "a@x.example"], ["add", "a@x.example"], ["init"]):
-        done = site.program(*words, code=3)
+        done = site.run(*words, code=3)
         assert "was made with another key 'subject-1': put the key file that it was made with in place" in done.err
         assert done.out.count("\n") == (2 if words == ["init"] else 0)
 
@@ -194,7 +194,7 @@ def test_output_that_cannot_be_written_ends_with_3(site: Installation, words: li
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
-            timeout=30,
+            timeout=100,
         )
     assert (done.returncode, done.stderr) == (3, b"error: standard output: No space left on device\n")
 
@@ -206,7 +206,9 @@ def test_talk_that_nobody_hears_stops_nothing(site: Installation, stderr: str) -
 
     def code_of(words: str) -> int:
         command = f"{PROGRAM} --config {site.config_file} {words} {stderr}"
-        return subprocess.run(["/bin/sh", "-c", command], stdout=subprocess.DEVNULL, check=False, timeout=30).returncode
+        return subprocess.run(
+            ["/bin/sh", "-c", command], stdout=subprocess.DEVNULL, check=False, timeout=100
+        ).returncode
 
     assert code_of(f"import {listed}") == 1
     assert len(site.rows()) == 1
@@ -227,7 +229,7 @@ def test_talk_that_nobody_hears_stops_nothing(site: Installation, stderr: str) -
 def test_streams_that_are_closed_are_named(site: Installation, words: str, code: int, said: str) -> None:
     """Whoever started the program may have closed them."""
     command = f"{PROGRAM} --config {site.config_file} {words}"
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False, timeout=30)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False, timeout=100)
     assert (done.returncode, done.stderr.decode()) == (code, said)
 
 
@@ -269,6 +271,7 @@ OTHERWISE = {
     ("consent", "request"): 2,  # nobody is set up to send the question
     ("consent", "show"): 1,  # nothing is recorded
     ("subject", "release"): 1,  # nobody is held
+    ("store", "copy"): 3,  # there is no such server
 }
 """How examples end that need more than this site has."""
 
@@ -283,13 +286,16 @@ TALK: dict[tuple[str, ...], list[str]] = {
         "warning: streams: no rule leads to acme.offers",
     ],
     ("doctor",): ["error: --dkim needs "],
+    ("store", "copy"): ["error: postgresql://consentmilter@db1/consent: "],
 }
 """What they say on standard error, line by line, as it begins; the others say nothing."""
 
 
 @pytest.mark.parametrize("words", [words for words in EVERY if words != ("run",)], ids=" ".join)
-def test_the_example_of_every_command_runs(site: Installation, words: tuple[str, ...]) -> None:
-    """As it stands, by a shell, where its files are; the one of `run` is what every test of the service starts."""
+def test_the_example_of_every_command_runs(
+    site: Installation, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    """As it stands, where its files are; the one of `run` is what every test of the service starts."""
     site.run("add", "reader@example.net", "--scope", "acme.newsletter")
     site.run("add", "raeder@example.net", "--scope", "acme.newsletter")
     config = yaml.safe_load(site.config_file.read_text())
@@ -301,15 +307,11 @@ def test_the_example_of_every_command_runs(site: Installation, words: tuple[str,
     [example] = [line.strip() for line in run(*words, "--help").lines if "Example:" in line]
     line = example.removeprefix("Example: ")
     assert shlex.split(line)[: 1 + len(words)] == ["consentmilter", *words]
-    script = site.file("consentmilter", f'#!/bin/sh\nexec {PROGRAM} --config {site.config_file} "$@"\n')
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    environment = {**os.environ, "PATH": f"{site.directory}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["/bin/sh", "-c", line], cwd=site.directory, env=environment, capture_output=True, check=False, timeout=60
-    )
-    assert done.returncode == OTHERWISE.get(words, 0), done
+    monkeypatch.chdir(site.directory)
+    done = typed(site, line)
+    assert done.code == OTHERWISE.get(words, 0), done
     talk = TALK.get(words, [])
-    said = done.stderr.decode().splitlines()
+    said = done.err.splitlines()
     assert [line[: len(begin)] for line, begin in zip(said, talk, strict=True)] == talk
 
 
@@ -332,9 +334,22 @@ def test_what_is_loaded_would_be_noticed(site: Installation) -> None:
 
 
 def test_check_starts_fast(site: Installation) -> None:
-    """In well under a second of computing, however busy the machine is; half of it, measured, is spent by libraries."""
-    best = min(seconds(site, "check", "a@x.example") for _ in range(5))
-    assert best < 1.0
+    """It computes for not much longer than its libraries take to load, on a machine of whatever speed."""
+    libraries = (sys.executable, "-c", "import pydantic, sqlalchemy, typer, yaml")
+    check = (PROGRAM, "--config", site.config_file, "check", "a@x.example")
+    assert min(seconds(check) for _ in range(3)) < 4 * min(seconds(libraries) for _ in range(3))
+
+
+def typed(site: Installation, line: str) -> Done:
+    """A line that somebody types into a shell; what takes no shell is run in this process."""
+    words = words_of(line)
+    if words is not None:
+        return site.run(*words, code=None)
+    script = site.file("consentmilter", f'#!/bin/sh\nexec {PROGRAM} --config {site.config_file} "$@"\n')
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    environment = {**os.environ, "PATH": f"{site.directory}:{os.environ['PATH']}"}
+    done = subprocess.run(["/bin/sh", "-c", line], env=environment, capture_output=True, check=False, timeout=100)
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def loaded(site: Installation, *words: str) -> set[str]:
@@ -347,16 +362,16 @@ def loaded(site: Installation, *words: str) -> set[str]:
         [sys.executable, "-c", script, "--config", site.config_file, *words],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=100,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode in (0, 1), done
     return set(done.stderr.decode().split())
 
 
-def seconds(site: Installation, *words: str) -> float:
+def seconds(command: Sequence[str | Path]) -> float:
     """The processor's time that a command takes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    site.program(*words)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True, timeout=100)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime

@@ -8,6 +8,7 @@ Understood are calls of a logger's method (`_log.info("name", field=...)`), of a
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
@@ -88,6 +89,7 @@ def _logged(call: ast.Call, function: ast.AST) -> Event | None:
     return Event("", levels) if levels else None
 
 
+@cache
 def _aliases(function: ast.AST) -> dict[str, set[str]]:
     """Local names for logger's methods, and the levels of these."""
     aliases = {}

@@ -39,7 +39,7 @@ def read(line: str) -> Suppression | Hashed:
     return Suppression(subject=b"s" * 16, address=data[who], **common)
 
 
-@examples(200)
+@examples(66)
 @given(entry=st.builds(Suppression, subject=st.just(b"s" * 16), address=st.none() | TEXTS, **COMMON))
 def test_an_entry_comes_back_as_it_was(entry: Suppression) -> None:
     """Whatever its texts hold, on a line of its own in ASCII."""
@@ -49,7 +49,7 @@ def test_an_entry_comes_back_as_it_was(entry: Suppression) -> None:
     assert read(line) == entry
 
 
-@examples(100)
+@examples(60)
 @given(entry=st.builds(Hashed, digest=st.binary(min_size=16, max_size=32), list=TEXTS, **COMMON))
 def test_an_entry_of_a_hash_list_comes_back_as_it_was(entry: Hashed) -> None:
     """With the list that it is from."""

@@ -16,7 +16,7 @@ def with_pages(start_own: Start) -> System:
 
 def post(system: System, path: str, body: str, content_type: str) -> int:
     """The status with which a POST is answered, to the pages directly, as a proxy hands it on."""
-    connection = http.client.HTTPConnection(system.config["web"]["listen"], timeout=10)
+    connection = http.client.HTTPConnection(system.config["web"]["listen"], timeout=30)
     connection.request("POST", path, body, {"Content-Type": content_type})
     status = connection.getresponse().status
     connection.close()

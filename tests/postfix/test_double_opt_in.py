@@ -54,7 +54,7 @@ def link_in(mail: Delivered) -> str:
 
 def http_request(system: System, method: str, path: str, body: str = "") -> int:
     """The status of a request to the pages directly, as a proxy hands it on."""
-    connection = http.client.HTTPConnection(system.config["web"]["listen"], timeout=10)
+    connection = http.client.HTTPConnection(system.config["web"]["listen"], timeout=30)
     connection.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
     status = connection.getresponse().status
     connection.close()

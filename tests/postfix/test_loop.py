@@ -3,6 +3,7 @@
 The topology is the one of deploy/postfix: transport `split` with a recipient limit of 1, listener `consent-loop`.
 """
 
+from functools import cache
 from typing import Any
 
 from consentmilter.keys import subject_of
@@ -18,8 +19,14 @@ from tests.postfix.conftest import SECURITY, Start, stream
 LOOP = {"loop": {"first": "submission", "second": "consent-loop"}}
 
 
+@cache
+def _second_port(signer: str) -> int:
+    """Where the second listener is: for one signer always the same port, so that tests share a mail system."""
+    return free_port()
+
+
 def _loop(start: Start, *, config: dict[str, Any] | None = None, signer: str = "") -> System:
-    port = free_port()
+    port = _second_port(signer)
     first = {
         "milter_macro_daemon_name": "submission",
         "content_filter": f"split:[127.0.0.1]:{port}",

@@ -104,7 +104,7 @@ def test_a_worker_killed_in_mid_session_loses_and_doubles_nothing(start_own: Sta
                     for worker in system.workers():
                         os.kill(worker, signal.SIGKILL)
                 outcome[person] = _send_as_client(smtp, person)
-        wait_for(lambda: len(system.workers()) == 2, "two workers again", timeout=30)
+        wait_for(lambda: len(system.workers()) == 2, "two workers again")
         system.milter.wait_until(lambda: _all_ready(system), "both are ready", timeout=30)
     system.postfix.wait_empty()
     delivered = Counter(rcpt for m in system.sink.messages for rcpt in m.rcpt_tos)

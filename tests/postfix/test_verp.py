@@ -49,7 +49,7 @@ def test_the_one_click_field_is_withheld_as_soon_as_the_check_fails(start_own: S
     system = start_own(config={"milter": {"self_check": "check@example.com"}})
     with closing(sqlite3.connect(system.store_file)) as database, database:
         database.execute("INSERT INTO dkim_check VALUES ('acme.newsletter', 0, 0, 'List-Unsubscribe-Post')")
-    wait_for(lambda: len(system.events("one_click_withheld")) >= 2, "both workers know", timeout=25)
+    wait_for(lambda: len(system.events("one_click_withheld")) >= 2, "both workers know")
     assert system.events("one_click_withheld")[0]["streams"] == ["acme.newsletter"]
     with system.client(login="newsletter") as smtp:
         smtp.send(message(), "copied@example.org").expects(250)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consentmilter.errors import MessageError
@@ -23,6 +23,7 @@ from consentmilter.reports.statuses import Kind
 from consentmilter.reports.words import Intent, Reply, intent, reply
 from tests.reports.mails import names, octets
 from tests.unit.growth import grows_linearly
+from tests.unit.making import examples
 
 NAMES = [*names("bounces"), *names("complaints"), *names("replies")]
 WIDE = Limits(size=1 << 26, fields=1 << 22, field_octets=1 << 26)
@@ -84,7 +85,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@examples(100)
 @given(st.lists(PIECES | st.binary(max_size=8), max_size=40).map(b"".join))
 @example(b"")
 @example(b"\x00")
@@ -95,7 +96,7 @@ def test_mail_of_any_octets_is_read_or_odd(raw: bytes) -> None:
     survives(raw)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(st.sampled_from(NAMES), st.randoms(use_true_random=False))
 def test_a_damaged_mail_of_the_corpus_is_read_or_odd(name: str, dice: random.Random) -> None:
     """Octets changed, cut out and doubled."""
@@ -110,7 +111,7 @@ def damaged(raw: bytes, dice: random.Random) -> bytes:
     return raw
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(st.text(max_size=200))
 def test_any_text_has_an_intent(text: str) -> None:
     """And a plain form, own words, codes, and a text without markup."""

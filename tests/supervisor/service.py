@@ -11,7 +11,7 @@ from typing import Any, Self
 import yaml
 
 from consentmilter.supervisor.address import InetAddress, UnixAddress, parse
-from lab.process import wait_for
+from lab.process import PATIENCE, wait_for
 
 ROOT = Path(__file__).parents[2]
 COMMAND = (sys.executable, "-m", "tests.supervisor.command")
@@ -105,17 +105,21 @@ class Service:
 
     def log(self) -> list[dict[str, Any]]:
         """What was logged, by the supervisor and the workers."""
-        lines = self.log_file.read_text().splitlines() if self.log_file.exists() else []
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        return self._entries("")
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        return [entry for entry in self.log() if entry["event"] == name]
+        return [entry for entry in self._entries(f'"{name}"') if entry["event"] == name]
+
+    def _entries(self, part: str) -> list[dict[str, Any]]:
+        """What the lines say that have this text in them; tests ask often, and most lines are not what they ask for."""
+        lines = self.log_file.read_text().splitlines() if self.log_file.exists() else []
+        return [json.loads(line) for line in lines if part in line and line.startswith("{") and line.endswith("}")]
 
     def complaints(self) -> list[str]:
         """What libmilter, or Python outside of the log, wrote to standard error (where there is no syslog)."""
         return [line for line in self.log_file.read_text().splitlines() if not line.startswith("{")]
 
-    def said(self, name: str, count: int = 1, within: float = 20.0) -> dict[str, Any]:
+    def said(self, name: str, count: int = 1, within: float = PATIENCE) -> dict[str, Any]:
         """Wait until the event was logged `count` times; the last of them."""
         wait_for(lambda: len(self.events(name)) >= count or not self.running, f"{name}: {self}", timeout=within)
         assert len(self.events(name)) >= count, f"ended before {name}: {self}"
@@ -129,7 +133,7 @@ class Service:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def end(self, within: float = 30.0) -> int:
+    def end(self, within: float = PATIENCE) -> int:
         """Wait until it has left; its exit code."""
         return self.process.wait(within)
 
@@ -144,7 +148,7 @@ class Service:
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(PATIENCE)
         for pid in self.workers():
             os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not self.workers(), "the end of all children")

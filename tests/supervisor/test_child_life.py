@@ -77,7 +77,7 @@ class Supervisor:
         self._writer.write(order_line(order))
 
     async def hear(self) -> Answer:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return parse_answer(await self._reader.readline())
 
     def hang_up(self) -> None:
@@ -102,7 +102,7 @@ def live(story: Callable[[Supervisor], Awaitable[None]]) -> tuple[int, list[str]
         supervisor.doors = doors
         try:
             await story(supervisor)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return await life
         finally:
             writer.close()

@@ -17,28 +17,27 @@ FLOOR = 0.002
 TRIES = 3
 BEST_OF = 3
 RUNS = TRIES * BEST_OF
-"""How often a function runs at most on one input."""
+"""How often a function runs at most on one input. On the large one it runs once a try, which takes longest."""
 
 
 def grows_linearly(function: Callable[[Input], object], make: Callable[[int], Input], size: int) -> bool:
     """Whether 16 times the input takes not much more than 16 times as long.
 
-    Counted is the processor's time in this thread, the best of several runs, so that a busy machine changes nothing;
+    Counted is the processor's time in this thread, and there are several tries, so that a busy machine changes nothing;
     without the collector of garbage, whose time grows with all that the process holds.
     """
     small, large = make(size), make(FACTOR * size)
-    return any(_best(function, large) <= max(FLOOR, LIMIT * _best(function, small)) for _ in range(TRIES))
+    return any(
+        _time(function, large) <= max(FLOOR, LIMIT * min(_time(function, small) for _ in range(BEST_OF)))
+        for _ in range(TRIES)
+    )
 
 
-def _best(function: Callable[[Input], object], given: Input) -> float:
-    times = []
-    gc.collect()
+def _time(function: Callable[[Input], object], given: Input) -> float:
     gc.disable()
     try:
-        for _ in range(BEST_OF):
-            start = time.thread_time()
-            function(given)
-            times.append(time.thread_time() - start)
+        start = time.thread_time()
+        function(given)
+        return time.thread_time() - start
     finally:
         gc.enable()
-    return min(times)

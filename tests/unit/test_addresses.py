@@ -30,7 +30,7 @@ DOMAINS = st.lists(st.text(LETTERS + "019", min_size=1, max_size=8), min_size=1,
 ADDRESSES = st.builds("{}@{}".format, LOCALS, DOMAINS)
 
 
-@examples(1500)
+@examples(500)
 @given(ANY_TEXT | FROM_THE_MTA)
 def test_the_canonical_form_of_a_canonical_form_is_itself(raw: str) -> None:
     """What was canonical once stays as it is, so stored addresses never drift."""
@@ -41,7 +41,7 @@ def test_the_canonical_form_of_a_canonical_form_is_itself(raw: str) -> None:
     assert canonical(str(address)) == address
 
 
-@examples(1500)
+@examples(500)
 @given(ANY_TEXT | FROM_THE_MTA)
 def test_any_text_has_a_canonical_form_and_keys_or_is_refused_as_an_address(raw: str) -> None:
     """Lone surrogates and the like raise AddressError or nothing, up to the subject keys."""
@@ -52,7 +52,7 @@ def test_any_text_has_a_canonical_form_and_keys_or_is_refused_as_an_address(raw:
     assert len(subjects_for(address, RING, {})) >= 1
 
 
-@examples(500)
+@examples(166)
 @given(FROM_THE_MTA.filter(lambda text: not any(c < " " or c == "\x7f" for c in text)))
 def test_octets_that_are_not_utf8_are_kept_in_a_local_part(octets: str) -> None:
     """Two different addresses of odd octets stay two."""
@@ -60,7 +60,7 @@ def test_octets_that_are_not_utf8_are_kept_in_a_local_part(octets: str) -> None:
     assert canonical(f'"a{octets}"@example.com') != canonical(f'"a{other}"@example.com')
 
 
-@examples(500)
+@examples(166)
 @given(ANY_TEXT)
 def test_mailable_accepts_only_what_is_canonical_and_can_be_encoded(raw: str) -> None:
     """Whatever imports let in can be stored as UTF-8 and meets itself again."""
@@ -72,21 +72,21 @@ def test_mailable_accepts_only_what_is_canonical_and_can_be_encoded(raw: str) ->
     assert len(str(address).encode()) <= 254
 
 
-@examples(300)
+@examples(100)
 @given(ADDRESSES)
 def test_letter_case_does_not_matter(address: str) -> None:
     """An opt-out by PERSON@EXAMPLE.COM holds for person@example.com."""
     assert canonical(address.upper()) == canonical(address.lower()) == canonical(address.title())
 
 
-@examples(300)
+@examples(100)
 @given(ADDRESSES)
 def test_composed_and_decomposed_letters_meet(address: str) -> None:
     """An a with a diaeresis is one letter, whether it came as one character or as two."""
     assert canonical(unicodedata.normalize("NFD", address)) == canonical(unicodedata.normalize("NFC", address))
 
 
-@examples(300)
+@examples(100)
 @given(LOCALS, DOMAINS)
 def test_quotes_brackets_routes_and_a_trailing_dot_do_not_matter(local: str, domain: str) -> None:
     """All these ways to write one mailbox (RFC 5321 4.1.2) have one canonical form."""
@@ -312,7 +312,7 @@ def test_the_parents_of_a_domain_cover_it(domain: str, expected: list[str]) -> N
     assert parents(domain) == expected
 
 
-@examples(200)
+@examples(66)
 @given(st.lists(st.sampled_from("abcdefghij"), min_size=1, max_size=8), st.lists(st.sampled_from("xyz"), max_size=20))
 def test_every_entry_that_can_be_made_is_met_by_all_domains_below_it(entry: list[str], below: list[str]) -> None:
     """However deep a host lies, an entry for a domain above it is among the at most 8 parents looked up."""
@@ -349,7 +349,7 @@ def test_nothing_is_left_out_unless_the_site_says_so() -> None:
     assert fold(address, {}) is address
 
 
-@examples(300)
+@examples(100)
 @given(LOCALS, st.sampled_from(["gmail.com", "example.com", "elsewhere.example"]))
 def test_folding_twice_is_folding_once(local: str, domain: str) -> None:
     """A folded address that was stored is met again."""

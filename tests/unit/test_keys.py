@@ -34,7 +34,7 @@ def key_file(**changes: object) -> str:
     return yaml.safe_dump(data)
 
 
-@examples(300)
+@examples(100)
 @given(NAMES, NAMES)
 def test_another_key_makes_other_subjects(local: str, domain: str) -> None:
     """Who has the store but not the key file cannot tell who is on the list."""
@@ -43,7 +43,7 @@ def test_another_key_makes_other_subjects(local: str, domain: str) -> None:
     assert not set(ours) & set(theirs)
 
 
-@examples(300)
+@examples(100)
 @given(st.lists(st.sampled_from([*"ab", "a.b", "com", ""]), min_size=4, max_size=4))
 def test_a_person_never_has_the_key_of_a_domain(names: list[str]) -> None:
     """Not even one with no domain: postmaster is no domain of that name."""
@@ -159,7 +159,7 @@ def test_a_damaged_key_file_says_what_is_wrong_with_it(text: str, message: str) 
     assert message == str(caught.value)
 
 
-@examples(400)
+@examples(133)
 @given(st.data())
 def test_no_damage_to_a_key_file_is_more_than_a_key_file_error(data: st.DataObject) -> None:
     """A cut, a changed character or an inserted one: the ring as it was, another one, or KeyFileError."""

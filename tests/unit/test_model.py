@@ -32,7 +32,7 @@ def test_a_scope_covers_itself_and_all_below_it(scope: str, stream: str, holds: 
     assert covers(scope, stream) is holds
 
 
-@examples(300)
+@examples(100)
 @given(NAMES, NAMES)
 def test_a_scope_covers_exactly_the_streams_whose_first_parts_it_is(scope: str, stream: str) -> None:
     """Part by part, not character by character."""

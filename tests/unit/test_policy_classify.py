@@ -119,7 +119,7 @@ PRINCIPALS = STRANGERS | st.builds(
 )
 
 
-@examples(500)
+@examples(166)
 @given(SITES, PRINCIPALS, SENDERS, HEADERS)
 def test_what_the_envelope_tells_no_header_can_change(
     site: Site, principal: Principal, sender: str, fields: Headers
@@ -136,7 +136,7 @@ def test_what_the_envelope_tells_no_header_can_change(
         )
 
 
-@examples(400)
+@examples(133)
 @given(SITES, PRINCIPALS, SENDERS, HEADERS)
 def test_with_the_header_there_is_always_an_answer(
     site: Site, principal: Principal, sender: str, fields: Headers
@@ -164,7 +164,7 @@ def conditions_hold(rule: Rule, principal: Principal, sender: str, fields: Heade
     return rule.fits(principal, sender, fields) is Answer.YES
 
 
-@examples(500)
+@examples(166)
 @given(SITES, STRANGERS, SENDERS, HEADERS)
 def test_a_claim_without_the_right_never_bypasses(
     site: Site, stranger: Principal, sender: str, fields: Headers
@@ -174,7 +174,7 @@ def test_a_claim_without_the_right_never_bypasses(
     assert classification.stream is None or not classification.stream.category.exempt
 
 
-@examples(400)
+@examples(133)
 @given(SITES, PRINCIPALS, SENDERS, HEADERS)
 def test_whoever_sends_exempt_mail_has_proven_the_right_to_it(
     site: Site, principal: Principal, sender: str, fields: Headers
@@ -189,7 +189,7 @@ def test_whoever_sends_exempt_mail_has_proven_the_right_to_it(
         assert granted.proofs(principal)[classification.right]
 
 
-@examples(400)
+@examples(133)
 @given(SITES, PRINCIPALS, SENDERS, HEADERS)
 def test_a_false_claim_is_told_and_wins_nothing(site: Site, principal: Principal, sender: str, fields: Headers) -> None:
     """The message gets the stream that it would have had, or falls to bulk, which is marketing."""

@@ -37,7 +37,7 @@ def refusing(on: Stream, rows: list[Suppression]) -> list[Suppression]:
     ]
 
 
-@examples(600)
+@examples(200)
 @given(STREAMS, ROWS)
 def test_any_reason_that_is_not_bypassed_refuses(on: Stream, rows: list[Suppression]) -> None:
     """With the stream's action, and showing the strictest of them; nothing else refuses."""
@@ -52,7 +52,7 @@ def test_any_reason_that_is_not_bypassed_refuses(on: Stream, rows: list[Suppress
     assert decision.suppression.reason is min((row.reason for row in against), key=REASON_RANK.__getitem__)
 
 
-@examples(600)
+@examples(200)
 @given(STREAMS, ROWS, SUPPRESSIONS, st.integers(0, 5))
 def test_one_more_suppression_never_turns_a_refusal_into_an_accept(
     on: Stream, rows: list[Suppression], more: Suppression, place: int
@@ -63,7 +63,7 @@ def test_one_more_suppression_never_turns_a_refusal_into_an_accept(
     assert after is before or before is Verdict.ACCEPT
 
 
-@examples(300)
+@examples(100)
 @given(STREAMS, ROWS, st.data())
 def test_the_order_of_the_rows_does_not_matter(on: Stream, rows: list[Suppression], data: st.DataObject) -> None:
     """The store returns them in any."""

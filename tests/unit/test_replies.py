@@ -247,7 +247,7 @@ MANY = st.tuples(ANYTHING, WHYS, st.integers(1, 120)).map(lambda drawn: [(drawn[
 HELP = st.none() | st.integers(1, 120).map(lambda size: "https://" + "h" * size)
 
 
-@examples(800)
+@examples(266)
 @given(REFUSED | MANY, ANYTHING, st.text(max_size=80), HELP, REFS)
 def test_every_reply_is_one_short_plain_line_with_its_reference(
     refused: list[tuple[str, Suppression | Decision]], name: str, title: str, help_url: str | None, ref: str

@@ -31,7 +31,7 @@ def refusal(
     return str(caught.value)
 
 
-@examples(400)
+@examples(133)
 @given(ROUTES, FROM_THE_MTA, st.none() | FROM_THE_MTA)
 def test_a_route_says_what_the_first_pass_found(route: Route, sender: str, message_id: str | None) -> None:
     """Whatever octets sender and Message-ID hold; in plain ASCII on one short line."""
@@ -47,7 +47,7 @@ def test_a_longest_stream_name_still_fits_a_line() -> None:
     assert len(make(Route("a" * 51, "listener", NOW), SENDER, MESSAGE_ID, RING)) < 998
 
 
-@examples(800)
+@examples(266)
 @given(st.data())
 def test_any_alteration_is_refused_or_means_the_same(data: st.DataObject) -> None:
     """Blanks may change on the way; nothing that is said may."""
@@ -156,7 +156,7 @@ def test_odd_characters_are_refused_wherever_they_stand(odd: str) -> None:
     assert refusal(statement, sender=odd, message_id=odd) == "the route was not made for this message"
 
 
-@examples(600)
+@examples(200)
 @given(
     ANY_TEXT | st.lists(ANY_TEXT, max_size=7).map("; ".join),
     ANY_TEXT,

@@ -658,4 +658,4 @@ def test_a_message_to_very_many_is_settled_in_linear_time() -> None:
                 mail.rcpt(f"<p{number}@h.example>").expects()
         return mails
 
-    assert grows_linearly(lambda mails: mails.pop().end().expects("550"), make, 400)
+    assert grows_linearly(lambda mails: mails.pop().end().expects("550"), make, 150)

@@ -98,7 +98,7 @@ def _in_domain(who: str, entry: str) -> bool:
     return domain == entry or (entry.startswith(".") and domain.endswith(entry))
 
 
-@examples(400)
+@examples(133)
 @given(MESSAGES)
 def test_nobody_who_opted_out_gets_the_mail(message: Message) -> None:
     """At RCPT or at the end, from SMTP or sendmail(1), store or no store; a tag is the one exception."""
@@ -112,7 +112,7 @@ def test_nobody_who_opted_out_gets_the_mail(message: Message) -> None:
         assert all(may_get(mta, raw, message) for raw in got)
 
 
-@examples(400)
+@examples(133)
 @given(MESSAGES)
 def test_who_did_not_opt_out_is_refused_only_for_the_sake_of_others(message: Message) -> None:
     """Or to come again, or because consent cannot be verified: no other refusal reaches a person who may get it."""
@@ -124,7 +124,7 @@ def test_who_did_not_opt_out_is_refused_only_for_the_sake_of_others(message: Mes
         assert delivered(codes, ending) == list(message.recipients)
 
 
-@examples(300)
+@examples(100)
 @given(MESSAGES)
 def test_each_recipient_is_recorded_once_unless_it_is_to_come_again(message: Message) -> None:
     """Whatever became of it."""
@@ -134,7 +134,7 @@ def test_each_recipient_is_recorded_once_unless_it_is_to_come_again(message: Mes
     assert sorted(record.recipient for record in mta.records) == sorted(expected)
 
 
-@examples(300)
+@examples(100)
 @given(MESSAGES)
 def test_a_fault_of_the_store_is_never_answered_with_a_5xx(message: Message) -> None:
     """Nor is anything accepted silently: exempt mail is recorded as unverified."""
@@ -146,7 +146,7 @@ def test_a_fault_of_the_store_is_never_answered_with_a_5xx(message: Message) -> 
     assert all(record.reason == "store" for record in mta.records) or refusable
 
 
-@examples(400)
+@examples(133)
 @given(MESSAGES)
 def test_observing_changes_nothing(message: Message) -> None:
     """No refusal, no removal, no edit."""
@@ -156,7 +156,7 @@ def test_observing_changes_nothing(message: Message) -> None:
     assert ending == Ending()
 
 
-@examples(400)
+@examples(133)
 @given(MESSAGES.filter(lambda message: message.stream not in ("acme.split", "acme.single")))
 def test_observing_tells_what_enforcing_would_do(message: Message) -> None:
     """The same verdict and reason for everybody, so that a report can be believed."""
@@ -168,7 +168,7 @@ def test_observing_tells_what_enforcing_would_do(message: Message) -> None:
     assert all(record.verdict == "accept" or record.verdict.startswith("would-") for record in observed.records)
 
 
-@examples(300)
+@examples(100)
 @given(MESSAGES)
 def test_a_link_is_added_for_one_person_only(message: Message) -> None:
     """A token never stands in a message that goes to two people, and never is another's than its recipient's."""
@@ -183,7 +183,7 @@ def test_a_link_is_added_for_one_person_only(message: Message) -> None:
         assert tokens.read(text, tokens.Purpose.UNSUBSCRIBE, RING).subject == subject_of(person, RING)
 
 
-@examples(300)
+@examples(100)
 @given(st.lists(FROM_THE_MTA, min_size=1, max_size=4), FROM_THE_MTA, st.booleans())
 def test_any_octets_get_a_definite_answer(raws: Sequence[str], sender: str, by_login: bool) -> None:
     """Refused as unreadable, refused as opted out, or let in; never a fault."""

@@ -32,7 +32,7 @@ def refused(text: str, purpose: Purpose = Purpose.UNSUBSCRIBE, ring: KeyRing = R
     return False
 
 
-@examples(500)
+@examples(166)
 @given(TOKENS)
 def test_a_token_says_what_was_put_into_it(token: Token) -> None:
     """In 52 small letters and digits, whatever it says."""
@@ -42,7 +42,7 @@ def test_a_token_says_what_was_put_into_it(token: Token) -> None:
     assert set(text) <= set(BASE32)
 
 
-@examples(300)
+@examples(100)
 @given(TOKENS, st.integers(0))
 def test_any_letter_case_will_do(token: Token, cases: int) -> None:
     """Mail software and people change it."""
@@ -140,7 +140,7 @@ def test_what_is_no_token_is_refused(text: str, message: str) -> None:
     assert str(caught.value) == message
 
 
-@examples(500)
+@examples(166)
 @given(ANY_TEXT | st.text(BASE32 + "=18 \t", min_size=52, max_size=52))
 def test_garbage_is_refused_as_a_token(text: str) -> None:
     """With TokenError and nothing else."""

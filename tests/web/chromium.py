@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.store.support import wait_for
 from tests.web.pages_site import served
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 
 _QUIET = [
     "--no-sandbox",  # the tests may run as root

@@ -138,7 +138,7 @@ async def served(url: str, patience: float = 2, **changes: Any) -> AsyncIterator
             yield Served(context, app, client, clock, sent)
 
 
-def on_site(url: str, story: Callable[[Served], Awaitable[None]], seconds: float = 30, **changes: Any) -> None:
+def on_site(url: str, story: Callable[[Served], Awaitable[None]], seconds: float = 60, **changes: Any) -> None:
     """Tell a story on the site, which must end within so many seconds."""
 
     async def told() -> None:

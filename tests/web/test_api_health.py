@@ -85,7 +85,7 @@ def test_a_frozen_store_is_not_ready_in_time_and_is_asked_once_only() -> None:
             with pytest.raises(Problem) as problem:
                 await readiness.require()
             assert problem.value.status == 503
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
         assert store.questions == 1
         store.thawed.set()
         await readiness.require()

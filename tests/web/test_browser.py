@@ -21,7 +21,7 @@ from tests.web.chromium import CHROMIUM, Server, chromium, picture
 from tests.web.opt_in_site import STREAM, link, say
 from tests.web.pages_site import CONFIG, Served, make_site_store, on_site, token
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's chromium-headless-shell")
 
 LANGUAGES = get_args(Language)
 PHONE = {"width": 320, "height": 640}

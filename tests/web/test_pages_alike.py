@@ -184,7 +184,7 @@ def test_an_answer_that_is_quicker_for_known_people_would_be_noticed(url: str, m
 
     async def telling(store: Store, subject: bytes, scopes: Sequence[str], *, evidence: str, at: datetime) -> Outcome:
         if not await held(store, [subject]):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
         return await real(store, subject, scopes, evidence=evidence, at=at)
 
     monkeypatch.setattr(clicks, "click", telling)

@@ -3,6 +3,7 @@
 It says nothing of the site, so that it can be served to anybody.
 """
 
+from functools import cache
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -33,8 +34,9 @@ _PROBLEMS_OF_BODIES = {
 }
 
 
+@cache
 def description() -> dict[str, Any]:
-    """The whole description."""
+    """The whole description, made once: it is the same for every site and after every reload."""
     _, schemas = models_json_schema(
         [
             *((each.message, "validation") for each in OPERATIONS),

@@ -8,8 +8,9 @@ import os
 import pwd
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, SIGKILL
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from psycopg import sql
 from lab.errors import LabError
 from lab.part import Part
 from lab.ports import free_port
-from lab.process import Process
+from lab.process import Process, session_members, wait_for
 
 USER = "postgres"
 
@@ -88,6 +89,21 @@ class PostgreSql(Part):
         }
         with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in {**common, **settings}.items())
+
+    def processes(self) -> list[int]:
+        """The ids of the server and of those of its processes that serve somebody; each leads a session of its own."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii")
+        return [self.process.pid, *map(int, children.split())]
+
+    def crash(self) -> None:
+        """End all its processes by SIGKILL at once; it can be started again."""
+        every = self.processes()
+        for pid in every:
+            with suppress(ProcessLookupError):
+                os.kill(pid, SIGKILL)
+        # The next start is refused while one of them still has the shared memory of this one.
+        wait_for(lambda: not any(map(session_members, every)), "the end of all processes of PostgreSQL")
+        self.process.stop()
 
     def url(self, database: str, user: str = USER) -> str:
         """A store URL."""

@@ -50,7 +50,15 @@ class StoreBusyError(StoreError):
 
 
 class StoreSetupError(StoreError):
-    """The store is missing, has another schema version, or was made with other keys."""
+    """The store is missing, has another schema version, was made with other keys, or does not let this program in."""
+
+
+class StoreRefusedError(StoreError):
+    """The database refuses the rows themselves: to try again would never end."""
+
+
+class StoreUnsureError(StoreError):
+    """A commit was not answered as it should: what was asked may have happened or not, and may be lost again."""
 
 
 class ListenError(ConsentMilterError):

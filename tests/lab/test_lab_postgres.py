@@ -21,8 +21,7 @@ def test_it_holds_what_is_written_through_a_crash(server: PostgreSql) -> None:
     server.make_database("kept")
     server.execute("CREATE TABLE thing (n int)", "kept")
     server.execute("CHECKPOINT")
-    server.process.kill()
-    server.process.stop()
+    server.crash()
     with pytest.raises(psycopg.OperationalError):
         server.execute("SELECT 1")
     server.start()

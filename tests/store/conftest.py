@@ -4,15 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from consentmilter.store.migrate import migrate
-from consentmilter.store.schema import JOURNAL
-from tests.store.support import make_store
+from tests.store.stores import new_journal, new_store
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(kind: str, tmp_path: Path) -> str:
     """The URL of an empty store that knows `KEYS`."""
-    return make_store(tmp_path)
+    return new_store(kind, tmp_path)
 
 
 @pytest.fixture
@@ -22,8 +20,6 @@ def database(url: str) -> Path:
 
 
 @pytest.fixture
-def journal_url(tmp_path: Path) -> str:
+def journal_url(kind: str, tmp_path: Path) -> str:
     """The URL of an empty journal."""
-    url = f"sqlite:///{tmp_path / 'journal.db'}"
-    migrate(url, JOURNAL)
-    return url
+    return new_journal(kind, tmp_path)

@@ -17,7 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.model import Reason, Suppression
 from consentmilter.store import suppressions
+from consentmilter.store.databases import database
 from consentmilter.store.migrate import migrate, record_keys
+from consentmilter.store.writer import Store
 
 T = TypeVar("T")
 
@@ -49,6 +51,19 @@ async def subjects(connection: AsyncConnection) -> set[bytes]:
     return set(await connection.scalars(sa.text("SELECT subject FROM suppression")))
 
 
+async def counted(url: str) -> set[int]:
+    """Have two stores count and then add a person, 20 times each at once, and say who is there."""
+
+    async def job(connection: AsyncConnection) -> None:
+        number = len(await subjects(connection))
+        await asyncio.sleep(0.001)  # for the other one to come between, if anything lets it
+        await put(number)(connection)
+
+    async with Store.open(url, KEYS) as one, Store.open(url, KEYS) as other:
+        await asyncio.gather(*(store.write(job) for store in (one, other) * 20))
+        return {int.from_bytes(subject) for subject in await one.read(subjects)}
+
+
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run asynchronous work, which must end within a minute."""
 
@@ -65,6 +80,11 @@ def make_store(directory: Path, name: str = "consent.db") -> str:
     migrate(url)
     record_keys(url, KEYS)
     return url
+
+
+def seen(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """What a connection that has nothing to do with ours sees: the rows of a statement."""
+    return [tuple(row) for row in database(url).look(lambda connection: connection.exec_driver_sql(statement).all())]
 
 
 @contextmanager

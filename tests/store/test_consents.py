@@ -10,7 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consentmilter.model import Basis, Consent, ConsentState
 from consentmilter.store import consents
 from consentmilter.store.writer import Store
+from tests.store.stores import both_stores
 from tests.store.support import KEYS, NOON, person, run
+
+pytestmark = both_stores
 
 LATER = NOON + timedelta(hours=1)
 GRANT = Consent(

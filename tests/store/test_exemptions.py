@@ -1,14 +1,19 @@
 """The counts of exempt mail: a cap is leased out once, whoever asks, and what was used adds up."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from consentmilter.errors import StoreBusyError, StoreError, StoreSetupError
+from consentmilter.store.databases import database
 from consentmilter.store.exemptions import ExemptionBook, Use, Used, date_of, day_of, used
-from consentmilter.store.sqlite.lock import held
-from tests.store.support import KEYS, NOON, child, finished, shell
+from consentmilter.store.schema import CORE
+from tests.store.stores import both_stores
+from tests.store.support import KEYS, NOON, child, finished, seen
 
 DAY = day_of(NOON)
 
@@ -31,11 +36,13 @@ print(total)
 
 
 @pytest.fixture
-def book(url: str) -> ExemptionBook:
+def book(url: str) -> Iterator[ExemptionBook]:
     """The counts of an empty store."""
-    return ExemptionBook(url, KEYS)
+    with closing(ExemptionBook(url, KEYS)) as book:
+        yield book
 
 
+@both_stores
 def test_no_more_is_leased_than_the_cap(book: ExemptionBook) -> None:
     """What is left, and then nothing; what is given back can be had again."""
     assert [book.lease(DAY, "rule", 60, 100) for _ in range(3)] == [60, 40, 0]
@@ -50,6 +57,7 @@ def test_each_rule_and_each_day_has_a_cap_of_its_own(book: ExemptionBook) -> Non
     assert book.lease(DAY + 1, "rule", 10, 10) == 10
 
 
+@both_stores
 def test_a_cap_that_was_lowered_below_what_is_used_grants_nothing(book: ExemptionBook) -> None:
     """And takes nothing back."""
     assert book.lease(DAY, "rule", 50, 100) == 50
@@ -63,6 +71,7 @@ def test_processes_that_lease_at_once_get_the_cap_between_them(url: str) -> None
         assert sum(int(finished(process)) for process in (one, other, third)) == 500
 
 
+@both_stores
 def test_uses_add_up_by_day_category_and_principal(book: ExemptionBook, url: str) -> None:
     """Leases are no uses."""
     book.lease(DAY, "rule", 5, 100)
@@ -77,22 +86,26 @@ def test_uses_add_up_by_day_category_and_principal(book: ExemptionBook, url: str
     assert last.isoformat() == "2026-03-03"
 
 
+@both_stores
 def test_a_principal_that_is_no_text_is_counted_escaped(book: ExemptionBook, url: str) -> None:
     """A login comes as the mail server hands it over."""
     book.count({Use(DAY, "licence", "\udcff\0"): 1})
     assert [each.principal for each in used(url, None)] == ["\\udcff\\x00"]
 
 
-def test_a_change_that_fails_has_not_happened(book: ExemptionBook, url: str, database: Path) -> None:
+@both_stores
+def test_a_change_that_fails_has_not_happened(book: ExemptionBook, url: str) -> None:
     """The lock is not waited for long, and a store with other keys is refused."""
-    with held(database, 1.0), pytest.raises(StoreBusyError):
-        book.lease(DAY, "rule", 5, 100)
-    with pytest.raises(StoreSetupError):
-        ExemptionBook(url, {"1": b"another key"}).lease(DAY, "rule", 5, 100)
-    with shell(database) as connection:
-        assert connection.execute("SELECT count(*) FROM exemption_use").fetchone() == (0,)
+
+    def meanwhile(_connection: sa.Connection) -> None:
+        with pytest.raises(StoreBusyError):
+            book.lease(DAY, "rule", 5, 100)
+
+    database(url).change(CORE, meanwhile)
+    with closing(ExemptionBook(url, {"1": b"another key"})) as other, pytest.raises(StoreSetupError):
+        other.lease(DAY, "rule", 5, 100)
+    assert seen(url, "SELECT count(*) FROM exemption_use") == [(0,)]
     assert book.lease(DAY, "rule", 5, 100) == 5
-    book.close()
 
 
 def test_a_store_that_is_not_there_is_an_error(tmp_path: Path) -> None:

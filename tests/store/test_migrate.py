@@ -14,15 +14,26 @@ from alembic.script import ScriptDirectory
 
 from consentmilter.errors import StoreBusyError, StoreError, StoreSetupError
 from consentmilter.store import migrate as module
+from consentmilter.store.databases import database as database_of
 from consentmilter.store.journal import Journal, read_journal
 from consentmilter.store.migrate import migrate, record_keys, schema_version
 from consentmilter.store.reader import Reader
 from consentmilter.store.schema import CORE, JOURNAL, Tree
-from consentmilter.store.sqlite.lock import held
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, person, run, shell
+from tests.store.stores import POSTGRES, both_stores
+from tests.store.support import KEYS, person, run, seen, shell
 
 TREES = [CORE, JOURNAL]
+
+
+def empty(kind: str, directory: Path) -> str:
+    """The URL of a store that is yet to be made."""
+    return f"sqlite:///{directory / 'consent.db'}" if kind == "sqlite" else POSTGRES.database("template0")
+
+
+def change(url: str, statement: str) -> None:
+    """Change a database as no part of ours would."""
+    database_of(url).make(lambda connection: connection.exec_driver_sql(statement))
 
 
 def statements(engine: sa.Engine) -> dict[str, str]:
@@ -51,6 +62,28 @@ def test_the_migrated_schema_is_the_one_that_the_program_knows(tree: Tree, tmp_p
     assert {name: found[name] for name in triggers} == {name: statements(created)[name] for name in triggers}
 
 
+def catalogue(url: str) -> set[tuple[str, ...]]:
+    """What PostgreSQL says of our tables: their columns, constraints, indices and triggers, and of what these call."""
+    columns = "table_name, column_name, data_type, is_nullable, coalesce(column_default, '')"
+    parts = (
+        f"SELECT {columns} FROM information_schema.columns WHERE table_schema = 'public'",
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid > 0",
+        "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        "SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+        "SELECT proname, pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+    )
+    ours = {row for part in parts for row in seen(url, part)}
+    return {row for row in ours if row[0] not in (CORE.version_table, JOURNAL.version_table)}
+
+
+def test_the_migrated_schema_is_the_one_that_the_program_knows_on_a_server() -> None:
+    """Both trees in one database; constraints and triggers too."""
+    migrated, created = POSTGRES.database(), POSTGRES.database("template0")
+    for tree in TREES:
+        database_of(created).make(tree.metadata.create_all)
+    assert catalogue(migrated) == catalogue(created)
+
+
 @pytest.mark.parametrize("tree", TREES, ids=lambda tree: tree.name)
 def test_the_program_expects_the_newest_revision(tree: Tree) -> None:
     """A revision without its version number in the schema would lock everybody out."""
@@ -59,17 +92,23 @@ def test_the_program_expects_the_newest_revision(tree: Tree) -> None:
     assert scripts.get_heads() == [tree.version]
 
 
-def test_both_trees_could_live_in_one_database() -> None:
-    """As they will with PostgreSQL: no table is in both, each tree has its own version table."""
+def test_both_trees_can_live_in_one_database() -> None:
+    """As they do with PostgreSQL: no table is in both, each tree has its own version table."""
     tables = [*CORE.metadata.tables, CORE.version_table, *JOURNAL.metadata.tables, JOURNAL.version_table]
     assert len(tables) == len(set(tables))
 
 
-def test_migrating_again_changes_nothing(url: str, database: Path) -> None:
-    """`init` may be run as often as one likes; it says which version it found."""
-    before = database.read_bytes()
+@both_stores
+def test_migrating_again_says_which_version_it_found(url: str) -> None:
+    """`init` may be run as often as one likes."""
     assert migrate(url) == CORE.version
     assert schema_version(url) == CORE.version
+
+
+def test_migrating_again_changes_nothing(url: str, database: Path) -> None:
+    """Not an octet of the file."""
+    before = database.read_bytes()
+    assert migrate(url) == CORE.version
     assert database.read_bytes() == before
 
 
@@ -86,9 +125,10 @@ def test_an_interrupted_init_can_be_run_again(tmp_path: Path) -> None:
     assert migrate(f"sqlite:///{tmp_path / 'consent.db'}") is None
 
 
-def test_a_failing_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@both_stores
+def test_a_failing_migration_leaves_nothing_behind(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All revisions go in with one transaction, tables included."""
-    url = f"sqlite:///{tmp_path / 'consent.db'}"
+    url = empty(kind, tmp_path)
     upgrade = command.upgrade
 
     def fail_late(*arguments: Any) -> None:
@@ -98,17 +138,18 @@ def test_a_failing_migration_leaves_nothing_behind(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(command, "upgrade", fail_late)
     with pytest.raises(ZeroDivisionError):
         migrate(url)
-    with shell(tmp_path / "consent.db") as connection:
-        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    assert database_of(url).look(lambda connection: sa.inspect(connection).get_table_names()) == []
 
 
-def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
-    """A wrong path must not plant our tables elsewhere."""
-    path = tmp_path / "other.db"
-    with shell(path) as connection:
-        connection.execute("CREATE TABLE recipes (title)")
-    with pytest.raises(StoreSetupError, match=r"already holds other tables \(recipes\)"):
-        migrate(f"sqlite:///{path}")
+@both_stores
+def test_a_database_of_another_program_is_left_alone(kind: str, tmp_path: Path) -> None:
+    """A wrong URL must not plant our tables elsewhere."""
+    url = empty(kind, tmp_path)
+    database_of(url).create()
+    change(url, "CREATE TABLE recipes (title TEXT)")
+    for tree in TREES:
+        with pytest.raises(StoreSetupError, match=r"already holds other tables \(recipes\)"):
+            migrate(url, tree)
 
 
 def test_store_and_journal_do_not_share_a_file(url: str) -> None:
@@ -117,10 +158,10 @@ def test_store_and_journal_do_not_share_a_file(url: str) -> None:
         migrate(url, JOURNAL)
 
 
-def test_a_database_from_the_future_is_not_migrated(url: str, database: Path) -> None:
+@both_stores
+def test_a_database_from_the_future_is_not_migrated(url: str) -> None:
     """The older program says so instead of guessing."""
-    with shell(database) as connection:
-        connection.execute("UPDATE schema_version SET version_num = '9999'")
+    change(url, "UPDATE schema_version SET version_num = '9999'")
     with pytest.raises(StoreSetupError, match="version 9999 of the core schema, which this program does not know"):
         migrate(url)
 
@@ -134,10 +175,15 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     assert path.read_text().startswith("Dear Sir")
 
 
-def test_migrations_wait_for_the_lock_and_give_up_in_time(url: str, database: Path) -> None:
+@both_stores
+def test_migrations_wait_for_the_writers_lock_and_give_up_in_time(url: str) -> None:
     """A running import is not migrated under its feet."""
-    with held(database, 1), pytest.raises(StoreBusyError, match="locked by another process"):
-        migrate(url, patience=0.05)
+
+    def meanwhile(_connection: sa.Connection) -> None:
+        with pytest.raises(StoreBusyError, match=r"locked by another process|lock timeout"):
+            migrate(url, patience=0.05)
+
+    database_of(url).change(CORE, meanwhile)
 
 
 async def _open(url: str, keys: dict[str, bytes]) -> None:
@@ -150,32 +196,33 @@ def openings(url: str, keys: dict[str, bytes]) -> list[Callable[[], object]]:
     return [lambda: run(_open(url, keys)), lambda: Reader(url, keys, 2.0).look_up([person(1)])]
 
 
+@both_stores
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
         ("UPDATE schema_version SET version_num = '0000'", "version 0000 .* works with 0003.*`consentmilter in"),
         ("DELETE FROM schema_version", "has no core schema: run `consentmilter init`"),
-        ("DROP TABLE schema_version", "has no core schema: run `consentmilter init`"),
+        ("DROP TABLE schema_version", "has no (core )?schema.*: run `consentmilter init`"),
     ],
 )
-def test_another_schema_version_is_refused_with_its_mend(url: str, database: Path, damage: str, told: str) -> None:
+def test_another_schema_version_is_refused_with_its_mend(url: str, damage: str, told: str) -> None:
     """What was found, what was expected, and the command."""
-    with shell(database) as connection:
-        connection.execute(damage)
+    change(url, damage)
     for attempt in openings(url, {}):
         with pytest.raises(StoreSetupError, match=told):
             attempt()
 
 
+@both_stores
 def test_a_journal_of_another_version_is_refused(journal_url: str) -> None:
     """For writing and for reading."""
-    with shell(Path(journal_url.removeprefix("sqlite:///"))) as connection:
-        connection.execute("UPDATE journal_version SET version_num = '0000'")
+    change(journal_url, "UPDATE journal_version SET version_num = '0000'")
     for attempt in (lambda: Journal(journal_url, on_trouble=print), lambda: read_journal(journal_url)):
         with pytest.raises(StoreSetupError, match="version 0000 of the journal schema"):
             attempt()
 
 
+@both_stores
 def test_a_store_made_with_another_key_is_refused(url: str) -> None:
     """Every look-up would miss without a word; the message names the key."""
     for attempt in openings(url, {"1": b"another"}):
@@ -183,6 +230,7 @@ def test_a_store_made_with_another_key_is_refused(url: str) -> None:
             attempt()
 
 
+@both_stores
 def test_a_key_that_the_store_does_not_know_is_refused(url: str) -> None:
     """A second node with a key file of its own; `init` records a key that is new on purpose."""
     for attempt in openings(url, {**KEYS, "2": b"new"}):
@@ -193,12 +241,12 @@ def test_a_key_that_the_store_does_not_know_is_refused(url: str) -> None:
         attempt()
 
 
-def test_recording_never_replaces_a_key(url: str, database: Path) -> None:
+@both_stores
+def test_recording_never_replaces_a_key(url: str) -> None:
     """All or nothing: the new key beside the wrong one is not recorded either."""
     with pytest.raises(StoreSetupError, match="another key '1'"):
         record_keys(url, {"0": b"new", "1": b"another"})
-    with shell(database) as connection:
-        assert connection.execute("SELECT key_id, value FROM key_check").fetchall() == list(KEYS.items())
+    assert seen(url, "SELECT key_id, value FROM key_check") == list(KEYS.items())
 
 
 def test_opening_never_makes_a_database(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Rows that are written behind the mail path's back.
 
 `put` neither waits nor raises; a thread writes what has come in every quarter of a second, and tries again while the
-file is locked, full or away. A kill loses what came in since; what else is lost, because too much waits or because the
+store is locked, full or away. A kill loses what came in since; what else is lost, because too much waits or because the
 database refuses the row itself, is counted and told.
 """
 
@@ -14,17 +14,14 @@ from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
-from consentmilter.errors import StoreError
-from consentmilter.store.sqlite.background import BackgroundFile
+from consentmilter.errors import StoreError, StoreRefusedError
+from consentmilter.store.databases import Behind
 
 Row = TypeVar("Row")
 
 _INTERVAL = 0.25
 _ROWS_AT_ONCE = 5000
 _REPORT_EVERY = 10.0
-
-_UNSTORABLE = (sa.exc.IntegrityError, sa.exc.DataError, sa.exc.InterfaceError, sa.exc.ProgrammingError)
-"""What the driver raises about the rows themselves: trying again would never end."""
 
 
 class Background(Generic[Row]):
@@ -36,7 +33,7 @@ class Background(Generic[Row]):
     def __init__(
         self,
         name: str,
-        file: BackgroundFile,
+        behind: Behind,
         statement: sa.Executable,
         values: Callable[[Row], dict[str, Any]],
         *,
@@ -44,7 +41,7 @@ class Background(Generic[Row]):
         capacity: int,
     ) -> None:
         self._name = name
-        self._file = file
+        self._behind = behind
         self._statement = statement
         self._values = values
         self._on_trouble = on_trouble
@@ -82,18 +79,19 @@ class Background(Generic[Row]):
         self._lose(len(batch) + len(self._waiting))
         self._next_report = 0.0
         self._report()
-        self._file.close()
+        self._behind.close()
 
     def _write(self, batch: list[Row]) -> list[Row]:
         """Write what could not be written before and all that waits; return what cannot be written now either."""
         while batch := batch or self._take():
             try:
-                self._file.run(self._statement, [self._values(row) for row in batch])
+                self._behind.run(self._statement, [self._values(row) for row in batch])
+            except StoreRefusedError as error:
+                self._trouble = str(error)
+                self._lose(len(batch))
             except StoreError as error:
                 self._trouble = str(error)
-                if not isinstance(error.__cause__, _UNSTORABLE):
-                    return batch
-                self._lose(len(batch))
+                return batch
             except Exception as error:  # noqa: BLE001 - the thread's edge: a fault of ours must not end the thread
                 self._trouble = repr(error)
                 self._lose(len(batch))

@@ -11,28 +11,39 @@ from typing import Any
 import sqlalchemy as sa
 
 from consentmilter.errors import StoreSetupError
-from consentmilter.store.dialect import TABLE_EXISTS
+from consentmilter.store.marks import refuse_marked
 from consentmilter.store.schema import Tree
 
 Run = Callable[[str], list[Any]]
 """Runs a statement without parameters and returns its rows, whatever the driver."""
 
+Named = Path | str
+"""What messages call a database."""
 
-def verify(run: Run, tree: Tree, key_checks: Mapping[str, bytes], database: Path) -> None:
+KEYS = "SELECT key_id, value FROM key_check"
+
+_EXISTS = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{}'",
+    "postgresql": "SELECT 1 WHERE to_regclass('{}') IS NOT NULL",
+}
+"""Whether there is a table; a statement about one that is not there would undo a transaction."""
+
+
+def verify(run: Run, tree: Tree, key_checks: Mapping[str, bytes], database: Named, kind: str = "sqlite") -> None:
     """Refuse a database of another schema version or of other keys."""
-    verify_version(found_version(run, tree), tree, database)
+    verify_version(found_version(run, tree, kind), tree, database)
     if key_checks:
-        verify_keys(dict(tuple(row) for row in run("SELECT key_id, value FROM key_check")), key_checks, database)
+        verify_keys(dict(tuple(row) for row in run(KEYS)), key_checks, database)
 
 
-def found_version(run: Run, tree: Tree) -> str | None:
+def found_version(run: Run, tree: Tree, kind: str = "sqlite") -> str | None:
     """The schema version that the database says it has, None if it has no schema."""
-    if not run(TABLE_EXISTS.format(tree.version_table)):
+    if not run(_EXISTS[kind].format(tree.version_table)):
         return None
     return next((row[0] for row in run(f"SELECT version_num FROM {tree.version_table}")), None)  # noqa: S608 - ours
 
 
-def verify_version(found: str | None, tree: Tree, database: Path) -> None:
+def verify_version(found: str | None, tree: Tree, database: Named) -> None:
     if found is None:
         raise StoreSetupError(f"{database} has no {tree.name} schema: run `consentmilter init`")
     if found != tree.version:
@@ -42,8 +53,9 @@ def verify_version(found: str | None, tree: Tree, database: Path) -> None:
         )
 
 
-def verify_keys(found: Mapping[str, bytes], expected: Mapping[str, bytes], database: Path) -> None:
+def verify_keys(found: Mapping[str, bytes], expected: Mapping[str, bytes], database: Named) -> None:
     """Refuse keys that the list was not made with: every look-up would miss in silence."""
+    refuse_marked(found, database)
     for key_id, value in expected.items():
         if key_id not in found:
             raise StoreSetupError(

@@ -1,15 +1,36 @@
 """Where SQLite and PostgreSQL speak differently; the one module to change for a statement that must suit both."""
 
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.postgresql import insert, psycopg
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ClauseElement, Executable
+from sqlalchemy.sql.compiler import SQLCompiler
 
-DIALECT = sqlite.dialect()
-"""What statements are compiled for that go to the driver as they are."""
+SQLITE = sqlite.dialect()
+"""What statements are compiled for that go to the driver as they are; their places are `?`."""
 
 # The driver counts the rows of a statement only if it begins with INSERT, not with the WITH of one.
-DIALECT.cte_follows_insert = True
+SQLITE.cte_follows_insert = True
+
+POSTGRESQL = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
+"""The same for PostgreSQL, where places are `%s`; PgBouncer could not tell which connection has a prepared one."""
 
 upsert = insert
-"""INSERT with ON CONFLICT DO UPDATE, which both have and SQLAlchemy's common insert has not."""
+"""INSERT with ON CONFLICT, which both have and SQLAlchemy's common insert has not; it compiles for either.
 
-TABLE_EXISTS = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '{}'"
+Name the columns of a conflict with `index_elements`: PostgreSQL could have a constraint there as well.
+"""
+
+
+class Either(Executable, ClauseElement):
+    """A statement that each of them says in words of its own."""
+
+    inherit_cache = False
+
+    def __init__(self, *, sqlite: str, postgresql: str) -> None:
+        self.words = {"sqlite": sqlite, "postgresql": postgresql}
+
+
+@compiles(Either)
+def _either(statement: Either, compiler: SQLCompiler, **_options: object) -> str:
+    return statement.words[compiler.dialect.name]

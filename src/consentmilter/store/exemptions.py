@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from consentmilter.store.databases import database
 from consentmilter.store.dialect import upsert
 from consentmilter.store.schema import CORE, exemption_use
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.background import BackgroundFile, select
 
 LEASED = ""
 """Stands in the place of a category, of which none has an empty name."""
@@ -57,13 +56,13 @@ class ExemptionBook:
     """The counts, open for changes by one thread; opens nothing before the first."""
 
     def __init__(self, url: str, key_checks: Mapping[str, bytes]) -> None:
-        self._file = BackgroundFile(files.database_path(url), CORE, key_checks, synchronous="FULL")
+        self._behind = database(url).behind(CORE, key_checks, durable=True)
 
     def lease(self, day: int, rule: str, wanted: int, cap: int) -> int:
         """Take up to `wanted` of what is left of the rule's cap for the day, and say how much that is."""
         row = Use(day, LEASED, rule)
         begun = upsert(exemption_use).values(**row._asdict(), count=0).on_conflict_do_nothing()
-        # With PostgreSQL another node may lease at this moment, too.
+        # Whatever else is locked: two nodes never lease from one row at once.
         taken = sa.select(_COUNT).where(*_of(row)).with_for_update()
 
         def job(connection: sa.Connection) -> int:
@@ -72,20 +71,20 @@ class ExemptionBook:
             connection.execute(_add(row, granted))
             return granted
 
-        return self._file.write(job)
+        return self._behind.write(job)
 
     def give_back(self, day: int, rule: str, count: int) -> None:
         """Return what was leased and not used."""
-        self._file.write(lambda connection: connection.execute(_add(Use(day, LEASED, rule), -count)))
+        self._behind.write(lambda connection: connection.execute(_add(Use(day, LEASED, rule), -count)))
 
     def count(self, uses: Mapping[Use, int]) -> None:
         """Add to what was used."""
         row = upsert(exemption_use)
         more = row.on_conflict_do_update(index_elements=_KEY, set_={"count": _COUNT + row.excluded.count})
-        self._file.run(more, [use._asdict() | {"count": count} for use, count in uses.items()])
+        self._behind.run(more, [use._asdict() | {"count": count} for use, count in uses.items()])
 
     def close(self) -> None:
-        self._file.close()
+        self._behind.close()
 
 
 def used(url: str, since: datetime | None) -> list[Used]:
@@ -102,7 +101,7 @@ def used(url: str, since: datetime | None) -> list[Used]:
         .group_by(*names)
         .order_by(*names)
     )
-    found = select(files.database_path(url), CORE, query)
+    found = database(url).select(CORE, query)
     return [
         Used(row["category"], row["principal"], int(row["count"]), date_of(row["first"]), date_of(row["last"]))
         for row in found

@@ -12,10 +12,9 @@ import sqlalchemy as sa
 
 from consentmilter.model import Mode
 from consentmilter.store.background import Background
+from consentmilter.store.databases import database
 from consentmilter.store.rows import moment, seconds
 from consentmilter.store.schema import JOURNAL, journal
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.background import BackgroundFile, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +41,11 @@ class Journal(Background[JournalRow]):
     """A journal open for writing."""
 
     def __init__(self, url: str, on_trouble: Callable[[str], None], capacity: int = 20_000) -> None:
-        path = files.database_path(url)
-        files.require(path)
-        select(path, JOURNAL, sa.select(journal).limit(0))  # a journal of another version is refused here
+        place = database(url)
+        place.select(JOURNAL, sa.select(journal.c.id).limit(0))  # a journal of another version is refused here
         # After power loss the last verdicts told may be missing, which is better than a slow disk for each of them.
-        file = BackgroundFile(path, JOURNAL, {}, synchronous="NORMAL")
-        super().__init__("journal", file, sa.insert(journal), _values, on_trouble=on_trouble, capacity=capacity)
+        behind = place.behind(JOURNAL, {}, durable=False)
+        super().__init__("journal", behind, sa.insert(journal), _values, on_trouble=on_trouble, capacity=capacity)
 
 
 def read_journal(
@@ -59,7 +57,7 @@ def read_journal(
         newest = newest.where(journal.c.ref == ref)
     if since is not None:
         newest = newest.where(journal.c.at >= seconds(since))
-    found = select(files.database_path(url), JOURNAL, newest)
+    found = database(url).select(JOURNAL, newest)
     return [_row(**row) for row in reversed(found)]
 
 

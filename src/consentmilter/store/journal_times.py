@@ -6,11 +6,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from consentmilter.model import Mode
+from consentmilter.store.databases import database
 from consentmilter.store.journal import JournalRow
 from consentmilter.store.rows import moment, seconds
 from consentmilter.store.schema import JOURNAL, journal
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.background import select
 
 _COLUMNS = [name for name in JournalRow.__slots__ if name not in ("at", "mode")]
 
@@ -18,7 +17,7 @@ _COLUMNS = [name for name in JournalRow.__slots__ if name not in ("at", "mode")]
 def between(url: str, subjects: Sequence[bytes], begin: datetime, end: datetime) -> list[JournalRow]:
     """The rows about these subjects from one time to another, both included, the oldest first."""
     chosen = (journal.c.at.between(seconds(begin), seconds(end)), journal.c.subject.in_(subjects))
-    found = select(files.database_path(url), JOURNAL, sa.select(journal).where(*chosen).order_by(journal.c.id))
+    found = database(url).select(JOURNAL, sa.select(journal).where(*chosen).order_by(journal.c.id))
     return [
         JournalRow(at=moment(row["at"]), mode=Mode(row["mode"]), **{name: row[name] for name in _COLUMNS})
         for row in found
@@ -27,5 +26,5 @@ def between(url: str, subjects: Sequence[bytes], begin: datetime, end: datetime)
 
 def first(url: str) -> datetime | None:
     """The time of the oldest row that there is."""
-    [row] = select(files.database_path(url), JOURNAL, sa.select(sa.func.min(journal.c.at).label("at")))
+    [row] = database(url).select(JOURNAL, sa.select(sa.func.min(journal.c.at).label("at")))
     return None if row["at"] is None else moment(row["at"])

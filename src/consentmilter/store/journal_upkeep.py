@@ -1,7 +1,7 @@
 """What is read and changed in the journal besides writing verdicts: a person's rows, and what is old.
 
-Synchronous. Each change is a transaction of its own under the journal's lock, of rows that were looked for before, so
-that the mail path never waits long. Raises StoreError and its kinds.
+Synchronous. Each change is a transaction of its own, of rows that were looked for before, so that the mail path never
+waits long. Raises StoreError and its kinds.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,12 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from consentmilter.model import Mode
-from consentmilter.store.check import connection_runner, verify
-from consentmilter.store.faults import translated
+from consentmilter.store.databases import database
 from consentmilter.store.journal import JournalRow
 from consentmilter.store.rows import moment, seconds
 from consentmilter.store.schema import JOURNAL, journal
-from consentmilter.store.sqlite import engines, files
-from consentmilter.store.sqlite.background import select
-from consentmilter.store.sqlite.lock import held
 
 ROWS_AT_ONCE = 5000
-
-_PATIENCE = 10.0
 
 
 class Place(NamedTuple):
@@ -35,7 +29,7 @@ class Place(NamedTuple):
 def of_subjects(url: str, subjects: Sequence[bytes]) -> list[JournalRow]:
     """Every row about these subjects, the oldest first."""
     query = sa.select(journal).where(journal.c.subject.in_(subjects)).order_by(journal.c.id)
-    found = select(files.database_path(url), JOURNAL, query)
+    found = database(url).select(JOURNAL, query)
     columns = [name for name in JournalRow.__slots__ if name not in ("at", "mode")]
     return [
         JournalRow(at=moment(row["at"]), mode=Mode(row["mode"]), **{name: row[name] for name in columns})
@@ -46,7 +40,7 @@ def of_subjects(url: str, subjects: Sequence[bytes]) -> list[JournalRow]:
 def count_of(url: str, subjects: Sequence[bytes]) -> int:
     """How many rows are about these subjects."""
     query = sa.select(sa.func.count().label("rows")).where(journal.c.subject.in_(subjects))
-    return int(select(files.database_path(url), JOURNAL, query)[0]["rows"])
+    return int(database(url).select(JOURNAL, query)[0]["rows"])
 
 
 def forget(url: str, subjects: Sequence[bytes]) -> int:
@@ -73,18 +67,9 @@ def remove(url: str, ids: Sequence[int], before: datetime) -> int:
 
 def _page(url: str, chosen: sa.ColumnElement[bool], after: int, rows: int = ROWS_AT_ONCE) -> list[Place]:
     query = sa.select(journal.c.id, journal.c.subject).where(chosen, journal.c.id > after)
-    found = select(files.database_path(url), JOURNAL, query.order_by(journal.c.id).limit(rows))
+    found = database(url).select(JOURNAL, query.order_by(journal.c.id).limit(rows))
     return [Place(row["id"], row["subject"]) for row in found]
 
 
 def _change(url: str, statement: sa.Update | sa.Delete) -> int:
-    path = files.database_path(url)
-    files.require(path)
-    with held(path, _PATIENCE), translated(path):
-        engine = engines.writing(path, _PATIENCE)
-        try:
-            with engine.begin() as connection:
-                verify(connection_runner(connection), JOURNAL, {}, path)
-                return connection.execute(statement).rowcount
-        finally:
-            engine.dispose()  # still under the lock: SQLite checkpoints when the last connection closes
+    return database(url).change(JOURNAL, lambda connection: connection.execute(statement).rowcount)

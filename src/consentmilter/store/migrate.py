@@ -4,8 +4,7 @@ All of it runs under the writers' lock, and each call in one transaction: a proc
 there before. Raises StoreSetupError for a database that this program cannot migrate, StoreBusyError without the lock.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -15,10 +14,8 @@ from alembic.util import CommandError
 
 from consentmilter.errors import StoreSetupError
 from consentmilter.store.check import connection_runner, found_version, verify_keys, verify_version
-from consentmilter.store.faults import translated
-from consentmilter.store.schema import CORE, Tree, key_check
-from consentmilter.store.sqlite import engines, files
-from consentmilter.store.sqlite.lock import held
+from consentmilter.store.databases import Database, database
+from consentmilter.store.schema import CORE, JOURNAL, Tree, key_check
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -26,67 +23,61 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(url: str, tree: Tree = CORE, *, create: bool = True, patience: float = 10.0) -> str | None:
     """Bring a database to the newest schema and return the version that it had, None if it had none.
 
-    Makes a database that is not there, unless `create` is false. Waits `patience` seconds for the lock.
+    Makes a database file that is not there, unless `create` is false. Waits `patience` seconds for the lock.
     """
-    path = files.database_path(url)
+    place = database(url)
     if create:
-        files.create_database(path)
-    with _writing(path, patience) as connection:
-        found = found_version(connection_runner(connection), tree)
+        place.create()
+
+    def job(connection: sa.Connection) -> str | None:
+        found = _version(connection, tree)
         if found is None:
-            _refuse_foreign(connection, path)
+            _refuse_foreign(connection, place, tree)
         try:
             command.upgrade(_config(tree, connection), "head")
         except CommandError as error:
             raise StoreSetupError(
-                f"{path} has version {found} of the {tree.name} schema, which this program does not know: "
+                f"{place.name} has version {found} of the {tree.name} schema, which this program does not know: "
                 "use the program that migrated it"
             ) from error
         return found
 
+    return place.make(job, patience)
+
 
 def schema_version(url: str, tree: Tree = CORE, *, patience: float = 10.0) -> str | None:
     """The schema version that a database has, None if it has none."""
-    path = files.database_path(url)
-    files.require(path)
-    engine = engines.reading(path, patience)
-    with translated(path):
-        try:
-            with engine.connect() as connection:
-                return found_version(connection_runner(connection), tree)
-        finally:
-            engine.dispose()
+    return database(url).look(lambda connection: _version(connection, tree), patience)
 
 
 def record_keys(url: str, key_checks: Mapping[str, bytes], *, patience: float = 10.0) -> None:
     """Write down the check values of new keys; a known key with another value raises StoreSetupError."""
-    path = files.database_path(url)
-    with _writing(path, patience) as connection:
-        verify_version(found_version(connection_runner(connection), CORE), CORE, path)
+    place = database(url)
+
+    def job(connection: sa.Connection) -> None:
+        verify_version(_version(connection, CORE), CORE, place.name)
         known = {row.key_id: row.value for row in connection.execute(sa.select(key_check))}
-        verify_keys(known, {key_id: value for key_id, value in key_checks.items() if key_id in known}, path)
+        verify_keys(known, {key_id: value for key_id, value in key_checks.items() if key_id in known}, place.name)
         new = [{"key_id": key_id, "value": value} for key_id, value in key_checks.items() if key_id not in known]
         if new:
             connection.execute(sa.insert(key_check), new)
 
-
-@contextmanager
-def _writing(path: Path, patience: float) -> Iterator[sa.Connection]:
-    """A connection in a transaction, under the lock; closing it inside the lock checkpoints."""
-    files.require(path)
-    with held(path, patience), translated(path):
-        engine = engines.writing(path, patience)
-        try:
-            with engine.begin() as connection:
-                yield connection
-        finally:
-            engine.dispose()
+    place.make(job, patience)
 
 
-def _refuse_foreign(connection: sa.Connection, path: Path) -> None:
-    """Leave a database alone that something else lives in."""
-    if tables := sa.inspect(connection).get_table_names():
-        raise StoreSetupError(f"{path} already holds other tables ({', '.join(tables)}): use a file of its own")
+def _version(connection: sa.Connection, tree: Tree) -> str | None:
+    return found_version(connection_runner(connection), tree, connection.dialect.name)
+
+
+def _refuse_foreign(connection: sa.Connection, place: Database, tree: Tree) -> None:
+    """Leave a database alone that something else lives in; only with a server do both trees share one."""
+    if not place.file and _version(connection, JOURNAL if tree is CORE else CORE):
+        return
+    if foreign := sorted(sa.inspect(connection).get_table_names()):
+        raise StoreSetupError(
+            f"{place.name} already holds other tables ({', '.join(foreign)}): "
+            f"use a {'file' if place.file else 'database'} of its own"
+        )
 
 
 def _config(tree: Tree, connection: sa.Connection) -> Config:

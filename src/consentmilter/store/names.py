@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from consentmilter.store.background import Background
+from consentmilter.store.databases import database
 from consentmilter.store.schema import CORE, suppression
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.background import BackgroundFile
 
 
 class Name(NamedTuple):
@@ -27,10 +26,10 @@ class Names(Background[Name]):
     def __init__(
         self, url: str, key_checks: Mapping[str, bytes], on_trouble: Callable[[str], None], capacity: int = 1000
     ) -> None:
-        file = BackgroundFile(files.database_path(url), CORE, key_checks, synchronous="FULL")
+        behind = database(url).behind(CORE, key_checks, durable=True)
         nameless = sa.and_(suppression.c.subject == sa.bindparam("of"), suppression.c.address.is_(None))
         fill = sa.update(suppression).where(nameless).values(address=sa.bindparam("address"))
-        super().__init__("filling in of addresses", file, fill, _values, on_trouble=on_trouble, capacity=capacity)
+        super().__init__("filling in of addresses", behind, fill, _values, on_trouble=on_trouble, capacity=capacity)
 
 
 def _values(name: Name) -> dict[str, Any]:

@@ -32,7 +32,8 @@ async def count(connection: AsyncConnection) -> int:
 
 async def imports(connection: AsyncConnection) -> list[str]:
     """The imports, in the order in which they were begun."""
-    query = sa.select(import_batch.c.id).order_by(import_batch.c.started, import_batch.c.id)
+    first = sa.select(sa.func.min(ledger.c.id)).where(ledger.c.batch == import_batch.c.id).scalar_subquery()
+    query = sa.select(import_batch.c.id).order_by(import_batch.c.started, first, import_batch.c.id)
     return list(await connection.scalars(query))
 
 

@@ -1,31 +1,29 @@
 """The store for the mail path: which suppressions and consents some subjects have, answered before a deadline.
 
-Synchronous, and callable from any number of threads. A look-up is one statement, whatever the number of recipients; the
-statement is compiled once for each of a few sizes and goes to the driver directly. Raises StoreBusyError when the
-deadline passes, StoreSetupError for a database that is missing or may not be served from, StoreError for whatever else;
-for a second after any of these, further calls fail at once.
+Synchronous, and callable from any number of threads. A look-up is one statement, whatever the number of recipients;
+digests are made and looked for only where there is a hash list, as the same statement tells. Raises StoreBusyError when
+the deadline passes, StoreSetupError for a database that is missing or may not be served from, StoreError for whatever
+else; for a second after any of these, further calls fail at once.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from itertools import repeat
 from types import TracebackType
-from typing import Any, Self
-
-import sqlalchemy as sa
+from typing import Self
 
 from consentmilter.errors import StoreError
-from consentmilter.keys import SUBJECT_OCTETS
 from consentmilter.policy.facts import Facts
 from consentmilter.store.breaker import Breaker
-from consentmilter.store.dialect import DIALECT
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.pool import Pool
-from consentmilter.store.standing import facts_by_key, to_facts
+from consentmilter.store.databases import database
+from consentmilter.store.standing import ANY_HASH_LIST, signs_of, to_facts
 
-_SIZES = (4, 8, 16, 64, 256, 1000)
-"""Numbers of keys that a statement exists for; fewer keys are filled up by repeating the last one."""
+Digests = Callable[[], Sequence[bytes]]
+"""Makes the digests under which hash lists may hold the subjects of a look-up."""
+
+
+def no_digests() -> Sequence[bytes]:
+    """For whoever is on no hash list."""
+    return ()
 
 
 class Reader:
@@ -39,19 +37,23 @@ class Reader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take `deadline` in seconds a call. Opens nothing: a store that is away now may be back at the first call."""
-        path = files.database_path(url)
         self._deadline = deadline
         self._clock = clock
-        self._pool = Pool(path, key_checks, clock)
+        self._pool = database(url).pool(key_checks, clock)
         self._breaker = Breaker(clock, lease=deadline)
         self._cause = ""
+        # What the last look-up told. It decides what the next one asks first, never what it answers.
+        self._hash_lists = False
 
-    def look_up(self, subjects: Sequence[bytes]) -> Facts:
-        """Every suppression and consent of these subject keys and digests, whatever its scope, expired ones too."""
+    def look_up(self, subjects: Sequence[bytes], digests: Digests = no_digests) -> Facts:
+        """Every suppression and consent of these subject keys, whatever its scope, expired ones too.
+
+        `digests` are asked for only if there is a hash list.
+        """
         if not self._breaker.allows():
             raise StoreError(f"the store is given a rest after a failure: {self._cause}")
         try:
-            found = self._look_up(subjects)
+            found = self._look_up(subjects, digests)
         except StoreError as error:
             self._cause = str(error)
             self._breaker.failure()
@@ -71,29 +73,12 @@ class Reader:
     ) -> None:
         self.close()
 
-    def _look_up(self, subjects: Sequence[bytes]) -> Facts:
+    def _look_up(self, subjects: Sequence[bytes], digests: Digests) -> Facts:
         deadline = self._clock() + self._deadline
-        if len(subjects) > _SIZES[-1]:
-            subjects = list(dict.fromkeys(subjects))  # one subject in two statements would come back twice
-        rows: list[Sequence[Any]] = []
-        for start in range(0, len(subjects), _SIZES[-1]):
-            keys = subjects[start : start + _SIZES[-1]]
-            # Digests of other lengths than a subject key's can stand in hash lists only.
-            own = [key for key in keys if len(key) == SUBJECT_OCTETS] or keys[-1:]
-            size, own_size = _size(keys), _size(own)
-            of_people = [*own, *repeat(own[-1], own_size - len(own))]
-            values = [*of_people, *keys, *repeat(keys[-1], size - len(keys)), *of_people]
-            rows += self._pool.fetch(_statement(own_size, size), values, deadline)
+        sought = list(dict.fromkeys(subjects))  # one subject in two statements would come back twice
+        listed = list(dict.fromkeys(digests())) if self._hash_lists else []
+        rows = self._pool.look_up(sought, listed, deadline)
+        self._hash_lists = ANY_HASH_LIST.word in signs_of(rows)
+        if self._hash_lists and not listed and (listed := list(dict.fromkeys(digests()))):
+            rows += self._pool.look_up([], listed, deadline)
         return to_facts(rows)
-
-
-def _size(keys: Sequence[bytes]) -> int:
-    return next(size for size in _SIZES if size >= len(keys))
-
-
-@cache
-def _statement(subjects: int, keys: int) -> str:
-    """The look-up of so many subjects, and of so many keys in hash lists, in the driver's own language."""
-    of_people = [sa.bindparam(f"subject{number}", type_=sa.LargeBinary) for number in range(subjects)]
-    of_lists = [sa.bindparam(f"key{number}", type_=sa.LargeBinary) for number in range(keys)]
-    return str(facts_by_key(of_people, of_lists).compile(dialect=DIALECT))

@@ -242,6 +242,9 @@ for table in (ledger, seal, ledger_evidence):
     for statement in append_only.SQLITE[table.name]:
         trigger = sa.DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
         event.listen(table, "after_create", trigger)
+for statement in append_only.POSTGRESQL:
+    trigger = sa.DDL(statement).execute_if(dialect="postgresql")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
+    event.listen(CORE_METADATA, "after_create", trigger)
 
 
 @dataclass(frozen=True, slots=True)

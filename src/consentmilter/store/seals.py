@@ -1,10 +1,10 @@
 """The seals: which place of the chain each entry of the ledger has, and the digest that it got there.
 
-`seal` chains what is not sealed yet. With SQLite it runs at the end of the very transaction that appended: the order is
-that of the write lock, and nothing is ever seen unsealed. It asks for nothing but entries with higher ids than the last
-sealed one, which is right wherever ids become visible in their order; positions are its own, so that a store whose ids
-commit out of order can have one sealer, which takes entries in the order that it sees them. What is read here comes
-page by page, as the database has it.
+`seal` chains what is not sealed yet. It runs at the end of the very transaction that appended, so that nothing is ever
+seen unsealed. It asks for nothing but entries with higher ids than the last sealed one, which is right because ids
+become visible in their order: with SQLite by the lock under which everything is written, with PostgreSQL by the turn
+that each writer to the ledger takes until its commit (`consentmilter.store.append_only`). What is read here comes page
+by page, as the database has it.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import NullType
 
 from consentmilter.chain import COLUMNS, START, link
+from consentmilter.store.dialect import Either
 from consentmilter.store.schema import ledger, ledger_evidence
 from consentmilter.store.schema import seal as seals
 
-_AT_ONCE = 1000
+AT_ONCE = 1000
+"""As many entries are read together."""
 
 
 class Head(NamedTuple):
@@ -47,7 +49,7 @@ _SALT = sa.type_coerce(ledger_evidence.c.salt, NullType()).label("salt")
 _DATA = sa.cast(ledger_evidence.c.data, sa.Text).label("data")
 
 _HEAD = sa.select(seals.c.position, seals.c.ledger_id, seals.c.digest).order_by(seals.c.position.desc()).limit(1)
-_UNSEALED = sa.select(*_ENTRY).where(ledger.c.id > sa.bindparam("after")).order_by(ledger.c.id).limit(_AT_ONCE)
+_UNSEALED = sa.select(*_ENTRY).where(ledger.c.id > sa.bindparam("after")).order_by(ledger.c.id).limit(AT_ONCE)
 _PLACES = (
     sa.select(seals.c.position, seals.c.ledger_id, _DIGEST, _SALT, _DATA, *_ENTRY)
     .outerjoin(ledger, ledger.c.id == seals.c.ledger_id)
@@ -58,7 +60,9 @@ _PLACES = (
 )
 _NOT_SEALED = sa.select(ledger.c.id).where(~sa.exists().where(seals.c.ledger_id == ledger.c.id))
 _STRAY = sa.select(ledger_evidence.c.ledger_id).where(~sa.exists().where(ledger.c.id == ledger_evidence.c.ledger_id))
-_LAST_GIVEN = sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'")
+_LAST_GIVEN = Either(
+    sqlite="SELECT seq FROM sqlite_sequence WHERE name = 'ledger'", postgresql="SELECT id FROM ledger_end"
+)
 
 
 async def head(connection: AsyncConnection) -> Head:
@@ -78,16 +82,16 @@ async def seal(connection: AsyncConnection) -> Head:
             made.append(end._asdict())
         if made:
             await connection.execute(sa.insert(seals), made)
-        more = len(entries) == _AT_ONCE
+        more = len(entries) == AT_ONCE
     return end
 
 
-async def places(connection: AsyncConnection, after: int, rows: int = _AT_ONCE) -> list[Sealed]:
+async def places(connection: AsyncConnection, after: int, rows: int = AT_ONCE) -> list[Sealed]:
     """Up to `rows` places of the chain, behind a position, with their entries and their evidence."""
     return [_sealed(row) for row in await connection.execute(_PLACES, {"after": after, "rows": rows})]
 
 
-async def positions(connection: AsyncConnection, after: int, rows: int = _AT_ONCE) -> list[int]:
+async def positions(connection: AsyncConnection, after: int, rows: int = AT_ONCE) -> list[int]:
     """The positions alone of what `places` would read."""
     query = sa.select(seals.c.position).where(seals.c.position > after).order_by(seals.c.position).limit(rows)
     return list(await connection.scalars(query))
@@ -109,7 +113,7 @@ async def first_stray(connection: AsyncConnection) -> int | None:
 
 
 async def missing_at_the_end(connection: AsyncConnection) -> int | None:
-    """The last id that was given to an entry, if that entry is gone: SQLite never gives an id twice, nor skips one."""
+    """The last id that was given to an entry that was committed, if that entry is gone; none is given twice."""
     given = await connection.scalar(_LAST_GIVEN) or 0
     last = await connection.scalar(sa.select(sa.func.max(ledger.c.id))) or 0
     return int(given) if given > last else None

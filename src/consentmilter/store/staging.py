@@ -7,14 +7,17 @@ process, so that memory stays flat. Raises StoreError where that file cannot be 
 
 import marshal
 import os
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
 from operator import itemgetter
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from consentmilter.errors import StoreError
+from consentmilter.ledger import said_digest
 from consentmilter.store.chunks import Said
 
 RUN_ROWS = 100_000
@@ -22,6 +25,20 @@ RUN_ROWS = 100_000
 
 _key = itemgetter(0)
 _what = itemgetter(0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that are to go in together: how many, the digest of them, and each that says something else, by key."""
+
+    count: int
+    digest: bytes
+    distinct: Sequence[Said]
+
+    @classmethod
+    def of(cls, rows: Sequence[Said]) -> "Rows":
+        """What can be made ready before the lock is held, and by another thread than the event loop's."""
+        return cls(len(rows), said_digest(row[:5] for row in rows), in_order(rows))
 
 
 class Staging:
@@ -32,7 +49,7 @@ class Staging:
         self._make_file = make_file
         self._run_rows = run_rows
         self._file: BinaryIO | None = None
-        self._pieces: defaultdict[bytes, list[tuple[int, int]]] = defaultdict(list)
+        self._pieces: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self._run: list[Said] = []
         self._added = 0
 
@@ -82,8 +99,8 @@ class Staging:
         try:
             self._file = self._file or self._make_file()
             start = self._file.seek(0, os.SEEK_END)
-            for octet, rows in groupby(in_order(self._run), lambda row: row[0][:1]):
-                octets = self._file.write(marshal.dumps(list(rows)))
+            for octet, rows in _by_octet(in_order(self._run)):
+                octets = self._file.write(_packed(rows))
                 self._pieces[octet].append((start, octets))
                 start += octets
             self._file.flush()
@@ -94,8 +111,28 @@ class Staging:
     def _read(self, start: int, octets: int) -> list[Said]:
         assert self._file is not None
         self._file.seek(start)
-        rows: list[Said] = marshal.loads(self._file.read(octets))  # noqa: S302 - nobody else can open the file
-        return rows
+        return _unpacked(self._file.read(octets))
+
+
+def _by_octet(rows: Sequence[Said]) -> Iterator[tuple[int, Sequence[Said]]]:
+    """Ordered rows in pieces whose keys begin with the same octet."""
+    starts = [bisect_left(rows, bytes([octet]), key=_key) for octet in range(256)]
+    for octet, (start, end) in enumerate(pairwise([*starts, len(rows)])):
+        if start < end:
+            yield octet, rows[start:end]
+
+
+def _packed(rows: Sequence[Said]) -> bytes:
+    """The rows column by column, and a column that says the same in all of them as that alone."""
+    columns = zip(*rows, strict=True)
+    told = [column[0] if column.count(column[0]) == len(column) else column for column in columns]
+    return marshal.dumps((len(rows), told))
+
+
+def _unpacked(octets: bytes) -> list[Said]:
+    count, told = marshal.loads(octets)  # noqa: S302 - nobody else can open the file
+    columns = (column if isinstance(column, tuple) else repeat(column, count) for column in told)
+    return list(zip(*columns, strict=True))
 
 
 def in_order(rows: Collection[Said]) -> list[Said]:

@@ -55,10 +55,8 @@ async def remove(
         chosen.append(suppression.c.scope == scope)
     if reason is not None:
         chosen.append(suppression.c.reason == reason)
-    query = sa.select(suppression).where(*chosen).order_by(suppression.c.scope, suppression.c.reason)
-    removed = [to_suppression(row) for row in await connection.execute(query)]
-    await connection.execute(sa.delete(suppression).where(*chosen))
-    return removed
+    gone = await connection.execute(sa.delete(suppression).where(*chosen).returning(suppression))
+    return sorted(map(to_suppression, gone), key=lambda row: (row.scope, row.reason))
 
 
 def to_said(  # noqa: PLR0917 - the columns, in their order

@@ -10,10 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from consentmilter.store.databases import database
 from consentmilter.store.rows import moment, seconds
 from consentmilter.store.schema import JOURNAL, journal
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.background import select
 
 # As `str` of a principal says it.
 _USE = (
@@ -100,5 +99,5 @@ def _tallies(
             moment(row["first"]),
             moment(row["last"]),
         )
-        for row in select(files.database_path(url), JOURNAL, query)
+        for row in database(url).select(JOURNAL, query)
     ]

@@ -12,14 +12,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar, cast
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import StoreBusyError, StoreError
-from consentmilter.store.sqlite import files
-from consentmilter.store.sqlite.sessions import Reading, Writing
+from consentmilter.store.databases import Database, Reads, Writes, database
 from consentmilter.store.staging import Staging
 
 T = TypeVar("T")
@@ -35,13 +33,14 @@ class _Change:
     job: Job[Any]
     done: asyncio.Future[Any]
     deadline: float
+    late: asyncio.TimerHandle
 
 
 class Store:
     """The suppressions and their ledger, open in this process; made by `Store.open`."""
 
-    def __init__(self, reading: Reading, writing: Writing, lock_timeout: float, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, place: Database, reading: Reads, writing: Writes, lock_timeout: float) -> None:
+        self._place = place
         self._reading = reading
         self._writing = writing
         self._lock_timeout = lock_timeout
@@ -56,25 +55,29 @@ class Store:
 
         A change waits at most `lock_timeout` seconds for its turn, other processes included.
         """
-        path = files.database_path(url)
-        files.require(path)
-        reading = Reading(path, key_checks, lock_timeout)
-        await reading.run(_nothing)  # a store that cannot be served from is refused here, not at the first use
-        store = cls(reading, Writing(path, key_checks, lock_timeout), lock_timeout, path.parent)
+        place = database(url)
+        reading = place.reads(key_checks, lock_timeout)
         try:
-            yield store
+            await reading.run(_nothing)  # a store that cannot be served from is refused here, not at the first use
+            store = cls(place, reading, place.writes(key_checks, lock_timeout), lock_timeout)
+            try:
+                yield store
+            finally:
+                await store._close()
         finally:
-            await store._close()
+            await reading.close()
 
     async def write(self, job: Job[T]) -> T:
         """Run the job in one transaction and return its result after commit."""
         self._refuse_closed()
         if asyncio.current_task() is self._writer:
             raise StoreError("a change cannot wait for another change: make both in one job")
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
         # A caller that left fetches no outcome, and asyncio would complain about an exception never retrieved.
         done.add_done_callback(lambda future: future.cancelled() or future.exception())
-        self._changes.put_nowait(_Change(job, done, time.monotonic() + self._lock_timeout))
+        late = loop.call_later(self._lock_timeout, _refuse_late, done)
+        self._changes.put_nowait(_Change(job, done, time.monotonic() + self._lock_timeout, late))
         return await asyncio.shield(done)
 
     async def read(self, job: Job[T]) -> T:
@@ -83,8 +86,9 @@ class Store:
         return await self._reading.run(job)
 
     def staging(self) -> Staging:
-        """A place for the rows of an import; personal data lies beside the database or nowhere."""
-        return Staging(lambda: cast(BinaryIO, tempfile.TemporaryFile(dir=self._directory)))
+        """A place for the rows of an import: a file without a name, beside the database if that is a file too."""
+        beside = self._place.file and self._place.file.parent
+        return Staging(lambda: cast(BinaryIO, tempfile.TemporaryFile(dir=beside)))
 
     def _refuse_closed(self) -> None:
         if self._closed:
@@ -107,24 +111,32 @@ class Store:
             self._refuse_waiting()
 
     async def _carry_out(self, change: _Change) -> None:
-        left = change.deadline - time.monotonic()
-        if left <= 0:
-            change.done.set_exception(StoreBusyError("too many changes wait before this one; try again later"))
+        if change.done.done():
             return
+        change.late.cancel()
         try:
+            left = max(change.deadline - time.monotonic(), 0.0)
             change.done.set_result(await self._writing.run(change.job, left))
         except asyncio.CancelledError:
             change.done.set_exception(StoreError("the change was given up; nothing of it has happened"))
-            if self._writer.cancelling():  # the task itself is to end, not something that the job waited for
-                raise
         except Exception as error:  # noqa: BLE001 - the callback edge: what a job raises goes to who asked for it
             change.done.set_exception(error)
+        if self._writer.cancelling():  # the task itself is to end, not something that the job waited for
+            raise asyncio.CancelledError
 
     def _refuse_waiting(self) -> None:
         """Answer the changes that nobody will carry out any more."""
         while not self._changes.empty():
-            if change := self._changes.get_nowait():
+            change = self._changes.get_nowait()
+            if change and not change.done.done():
+                change.late.cancel()
                 change.done.set_exception(StoreError("the store was closed before the change was made"))
+
+
+def _refuse_late(done: asyncio.Future[Any]) -> None:
+    """Answer a change whose turn has not come in time; whoever is before it may have frozen."""
+    if not done.done():
+        done.set_exception(StoreBusyError("too many changes wait before this one; try again later"))
 
 
 async def _nothing(_connection: AsyncConnection) -> None:

@@ -12,17 +12,15 @@ import sqlalchemy as sa
 
 from consentmilter.errors import StoreError
 from consentmilter.store.check import connection_runner, verify
-from consentmilter.store.faults import translated
 from consentmilter.store.schema import Tree
 from consentmilter.store.sqlite import engines, files
+from consentmilter.store.sqlite.faults import translated
 from consentmilter.store.sqlite.lock import held
 
 T = TypeVar("T")
 
 _PATIENCE = 0.2
 """Seconds to wait for the lock, and for SQLite: who appends can come again."""
-
-_READING_PATIENCE = 5.0
 
 
 class BackgroundFile:
@@ -86,11 +84,3 @@ class BackgroundFile:
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.dispose()
-
-
-def select(path: Path, tree: Tree, query: sa.Select[Any]) -> list[Mapping[str, Any]]:
-    """The rows of a query, as mappings."""
-    files.identity(path)
-    with translated(path), engines.reading(path, _READING_PATIENCE).connect() as connection:
-        verify(connection_runner(connection), tree, {}, path)
-        return [dict(row) for row in connection.execute(query).mappings()]

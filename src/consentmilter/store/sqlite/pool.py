@@ -1,8 +1,7 @@
-"""Reading connections for many threads, and the deadline of each call.
+"""Reading connections on a database file, and the deadline of each call.
 
-A connection belongs to no thread: libmilter runs the callbacks of one session on any of its workers. The one used last
-is used next. Each is opened with mode=ro, checked for schema version and keys, and bound to the file that it was opened
-on: if the path means another file, the connection is thrown away.
+Each is opened with mode=ro, checked for schema version and keys, and bound to the file that it was opened on: if the
+path means another file, the connection is thrown away.
 
 The deadline is kept by SQLite's busy timeout: a look-up by key waits for locks and for nothing else of any length. A
 progress handler would be a trap. It enters Python through PyGILState_Ensure, which knows a thread state by operating
@@ -13,84 +12,61 @@ Raises StoreBusyError at the deadline, StoreError and StoreSetupError as `consen
 """
 
 import sqlite3
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from consentmilter.errors import StoreBusyError, StoreError
+from consentmilter.store import pool
 from consentmilter.store.check import verify
-from consentmilter.store.faults import store_error
+from consentmilter.store.dialect import SQLITE
 from consentmilter.store.schema import CORE
 from consentmilter.store.sqlite import files
+from consentmilter.store.sqlite.faults import store_error
+from consentmilter.store.standing import ANY_HASH_LIST, Chosen, looked_up
 
-_IDLE = 16
-"""Connections kept open while nobody needs them."""
+_SIZES = (0, 4, 8, 16, 64, 256, 1000)
+"""Numbers of keys that a statement exists for; fewer keys are filled up by repeating the last one."""
 
 _SLACK = 0.02
 """By how much a connection's busy timeout may exceed what is left of a deadline before it is set anew."""
 
 
-class Pool:
+class Pool(pool.Pool["_Connection"]):
     """Connections on one database file."""
 
     def __init__(self, path: Path, key_checks: Mapping[str, bytes], clock: Callable[[], float]) -> None:
+        super().__init__()
         self._path = path
         self._key_checks = dict(key_checks)
         self._clock = clock
-        self._idle: deque[_Connection] = deque()
-        self._kept = _IDLE
 
-    def fetch(self, statement: str, values: Sequence[object], deadline: float) -> list[Any]:
-        """Run one statement and return all its rows before the deadline, a time of the pool's clock."""
-        connection = self._borrow()
-        if connection is None:
-            return self._fetch_anew(statement, values, deadline)
-        try:
-            rows = connection.fetch(statement, values, deadline)
-        except StoreBusyError:
-            connection.close()
-            raise
-        except StoreError:
-            # The connection may be dead and the database well: one try on a new one.
-            connection.close()
-            return self._fetch_anew(statement, values, deadline)
-        self._give_back(connection)
+    def look_up(self, subjects: Sequence[bytes], digests: Sequence[bytes], deadline: float) -> pool.Rows:
+        """One statement up to a thousand keys; it is compiled once for each of a few sizes."""
+        rows = self._look_up_some(subjects[: _SIZES[-1]], digests[: _SIZES[-1]], deadline)
+        for start in range(_SIZES[-1], max(len(subjects), len(digests)), _SIZES[-1]):
+            end = start + _SIZES[-1]
+            rows += self._look_up_some(subjects[start:end], digests[start:end], deadline)
         return rows
 
-    def close(self) -> None:
-        """Close the idle connections, and those in use when they come back."""
-        self._kept = 0
-        while self._idle:
-            self._idle.pop().close()
+    def _look_up_some(self, subjects: Sequence[bytes], digests: Sequence[bytes], deadline: float) -> pool.Rows:
+        of_people, of_lists = _filled(subjects), _filled(digests)
+        return self.fetch(_statement(len(of_people), len(of_lists)), [*of_people, *of_lists, *of_people], deadline)
 
-    def _fetch_anew(self, statement: str, values: Sequence[object], deadline: float) -> list[Any]:
-        connection = self._open(deadline)
+    def fetch(self, statement: str, values: Sequence[object], deadline: float) -> pool.Rows:
+        """Run one statement and return all its rows."""
+        return self._ask(lambda connection: connection.fetch(statement, values, deadline), deadline)
+
+    def _serves(self, connection: "_Connection") -> bool:
+        """Whether the path means the file still that the connection was opened on."""
         try:
-            rows = connection.fetch(statement, values, deadline)
+            return connection.identity == files.identity(self._path)
         except StoreError:
-            connection.close()
-            raise
-        self._give_back(connection)
-        return rows
-
-    def _borrow(self) -> "_Connection | None":
-        """An idle connection on the file that the path means now."""
-        identity = files.identity(self._path)
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if connection.identity == identity:
-                return connection
-            connection.close()
-
-    def _give_back(self, connection: "_Connection") -> None:
-        if len(self._idle) < self._kept:
-            self._idle.append(connection)
-        else:
-            connection.close()
+            return False  # opening a new one says why
 
     def _open(self, deadline: float) -> "_Connection":
         identity = files.require(self._path)
@@ -102,6 +78,23 @@ class Pool:
             connection.close()
             raise
         return connection
+
+
+def _filled(keys: Sequence[bytes]) -> list[bytes]:
+    size = next(size for size in _SIZES if size >= len(keys))
+    return [*keys, *repeat(keys[-1], size - len(keys))] if keys else []
+
+
+@cache
+def _statement(subjects: int, digests: int) -> str:
+    """The look-up of so many subjects, and of so many digests in hash lists, in the driver's own language."""
+    of_people, of_lists = _one_of("subject", subjects), _one_of("digest", digests)
+    return str(looked_up(of_people, of_lists, [ANY_HASH_LIST]).compile(dialect=SQLITE))
+
+
+def _one_of(name: str, count: int) -> Chosen | None:
+    places = [sa.bindparam(f"{name}{number}", type_=sa.LargeBinary) for number in range(count)]
+    return (lambda column: column.in_(places)) if places else None
 
 
 class _Connection:

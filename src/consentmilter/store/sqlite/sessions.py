@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from consentmilter.errors import StoreError
 from consentmilter.store.check import connection_runner, verify
-from consentmilter.store.faults import translated
 from consentmilter.store.schema import CORE
 from consentmilter.store.sqlite import async_engines, files
+from consentmilter.store.sqlite.faults import translated
 from consentmilter.store.sqlite.lock import held_async
 
 T = TypeVar("T")
@@ -49,6 +49,9 @@ class Reading:
                 async with self._engine.connect() as connection:
                     await connection.run_sync(_verify, self._key_checks, self._path)
                     return await job(connection)
+
+    async def close(self) -> None:
+        """Nothing stays open between two reads."""
 
 
 class Writing:

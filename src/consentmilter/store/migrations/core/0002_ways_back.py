@@ -6,6 +6,9 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
+# Keys in one order whatever the locale of the database, and indices that no new locale of the system breaks.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.add_column("import_batch", sa.Column("skipped", sa.BigInteger, nullable=False, server_default="0"))
@@ -13,11 +16,11 @@ def upgrade() -> None:
     op.create_table(
         "hash_suppression",
         sa.Column("digest", sa.LargeBinary, nullable=False),
-        sa.Column("scope", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text, nullable=False),
-        sa.Column("list", sa.Text, nullable=False),
-        sa.Column("origin", sa.Text, nullable=False),
-        sa.Column("batch", sa.Text),
+        sa.Column("scope", _TEXT, nullable=False),
+        sa.Column("reason", _TEXT, nullable=False),
+        sa.Column("list", _TEXT, nullable=False),
+        sa.Column("origin", _TEXT, nullable=False),
+        sa.Column("batch", _TEXT),
         sa.Column("asserted_again", sa.Boolean, nullable=False),
         sa.Column("created", sa.BigInteger, nullable=False),
         sa.Column("expires", sa.BigInteger),
@@ -28,7 +31,7 @@ def upgrade() -> None:
     op.create_table(
         "stream_name",
         sa.Column("hash", sa.LargeBinary(4), primary_key=True, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("name", _TEXT, nullable=False),
         sa.Column("first_seen", sa.BigInteger, nullable=False),
     )
     _create_mail_tables()
@@ -37,36 +40,36 @@ def upgrade() -> None:
 def _create_mail_tables() -> None:
     op.create_table(
         "review",
-        sa.Column("id", sa.Text, primary_key=True, nullable=False),
+        sa.Column("id", _TEXT, primary_key=True, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("kind", _TEXT, nullable=False),
+        sa.Column("scope", _TEXT, nullable=False),
         sa.Column("subject", sa.LargeBinary(16), nullable=False),
-        sa.Column("address", sa.Text),
-        sa.Column("words", sa.Text),
+        sa.Column("address", _TEXT),
+        sa.Column("words", _TEXT),
         sa.Column("closed", sa.BigInteger),
-        sa.Column("decision", sa.Text),
+        sa.Column("decision", _TEXT),
     )
     op.create_index("review_subject", "review", ["subject"])
     op.create_table(
         "confirmation",
         sa.Column("subject", sa.LargeBinary(16), nullable=False),
-        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("scope", _TEXT, nullable=False),
         sa.Column("sent", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("subject", "scope"),
     )
     op.create_table(
         "soft_bounce",
         sa.Column("subject", sa.LargeBinary(16), nullable=False),
-        sa.Column("scope", sa.Text, nullable=False),
+        sa.Column("scope", _TEXT, nullable=False),
         sa.Column("day", sa.BigInteger, autoincrement=False, nullable=False),
         sa.Column("count", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("subject", "scope", "day"),
     )
     op.create_table(
         "dkim_check",
-        sa.Column("stream", sa.Text, primary_key=True, nullable=False),
+        sa.Column("stream", _TEXT, primary_key=True, nullable=False),
         sa.Column("checked", sa.BigInteger, nullable=False),
         sa.Column("covered", sa.Boolean, nullable=False),
-        sa.Column("detail", sa.Text, nullable=False),
+        sa.Column("detail", _TEXT, nullable=False),
     )

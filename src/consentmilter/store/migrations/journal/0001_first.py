@@ -7,6 +7,8 @@ revision = "0001"
 down_revision = None
 
 _SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+# Keys in one order whatever the locale of the database, and indices that no new locale of the system breaks.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -14,19 +16,19 @@ def upgrade() -> None:
         "journal",
         sa.Column("id", _SERIAL, primary_key=True, autoincrement=True, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
-        sa.Column("ref", sa.Text, nullable=False),
-        sa.Column("queue_id", sa.Text),
-        sa.Column("login", sa.Text),
-        sa.Column("client", sa.Text),
-        sa.Column("listener", sa.Text),
-        sa.Column("stream", sa.Text),
-        sa.Column("category", sa.Text),
+        sa.Column("ref", _TEXT, nullable=False),
+        sa.Column("queue_id", _TEXT),
+        sa.Column("login", _TEXT),
+        sa.Column("client", _TEXT),
+        sa.Column("listener", _TEXT),
+        sa.Column("stream", _TEXT),
+        sa.Column("category", _TEXT),
         sa.Column("subject", sa.LargeBinary),
-        sa.Column("verdict", sa.Text, nullable=False),
-        sa.Column("reason", sa.Text),
-        sa.Column("scope", sa.Text),
-        sa.Column("mode", sa.Text, nullable=False),
-        sa.Column("detail", sa.Text),
+        sa.Column("verdict", _TEXT, nullable=False),
+        sa.Column("reason", _TEXT),
+        sa.Column("scope", _TEXT),
+        sa.Column("mode", _TEXT, nullable=False),
+        sa.Column("detail", _TEXT),
     )
     op.create_index("journal_at", "journal", ["at"])
     op.create_index("journal_ref", "journal", ["ref"])

@@ -1,8 +1,9 @@
 """Measure imports beside what Postfix needs for the same list: `python -m bench.imports --help`.
 
 In each round, in turn: postmap of each kind of map that this Postfix has, and `consentmilter import` of a CSV file with
-the same addresses into an empty store, once alone and once while somebody asks the milter. Prints a Markdown table on
-standard output and its progress on standard error. Exit code 1 where something could not be started or measured.
+the same addresses into an empty store: on SQLite, once alone and once while somebody asks the milter, and on a server
+of PostgreSQL that is set up as Debian's package does. Prints a Markdown table on standard output and its progress on
+standard error. Exit code 1 where something could not be started or measured.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from bench.timed import Run, timed
 from lab.directory import public_directory
 from lab.errors import LabError
 from lab.milter import PROGRAM, Milter
+from lab.postgres import PostgreSql
 
 MAPS = ("hash", "cdb", "lmdb")
 CONFIG = {
@@ -31,6 +33,7 @@ CONFIG = {
 }
 IMPORT = "consentmilter import"
 ASKED = "the same, milter at work"
+ON_SERVER = "the same, on PostgreSQL"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with public_directory("bench-") as directory:
             _write_lists(directory, options.rows)
-            runs, waits = _measure(directory, options.rounds)
+            home = directory / "postgres"
+            home.mkdir()
+            with PostgreSql(home, settings={}) as server:
+                runs, waits = _measure(directory, server, options.rounds)
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -47,10 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(directory: Path, rounds: int) -> tuple[dict[str, list[Run]], list[float]]:
+def _measure(directory: Path, server: PostgreSql, rounds: int) -> tuple[dict[str, list[Run]], list[float]]:
     """The runs of each contender, and the seconds that the milter took for each answer while an import ran."""
     kinds = _kinds(directory)
-    runs: dict[str, list[Run]] = {name: [] for name in [*(f"postmap {kind}" for kind in kinds), IMPORT, ASKED]}
+    runs: dict[str, list[Run]] = {
+        name: [] for name in [*(f"postmap {kind}" for kind in kinds), IMPORT, ASKED, ON_SERVER]
+    }
     waits: list[float] = []
     for number in range(1, rounds + 1):
         for kind in kinds:
@@ -60,6 +68,8 @@ def _measure(directory: Path, rounds: int) -> tuple[dict[str, list[Run]], list[f
         with _milter(directory) as milter, Asking(milter.socket) as asking:
             runs[ASKED].append(timed(_import(milter, directory)))
             waits += asking.done()
+        with _database(server) as url, _milter(directory, url) as milter:
+            runs[ON_SERVER].append(timed(_import(milter, directory)))
         told = ", ".join(f"{name} {found[-1].seconds:.1f} s" for name, found in runs.items())
         print(f"round {number} of {rounds}: {told}", file=sys.stderr, flush=True)
     return runs, waits
@@ -102,12 +112,21 @@ def _postmap(directory: Path, kind: str) -> Run:
 
 
 @contextmanager
-def _milter(directory: Path) -> Iterator[Milter]:
-    """The service as it ships, with an empty list."""
+def _database(server: PostgreSql) -> Iterator[str]:
+    """An empty database; its URL."""
+    try:
+        yield server.make_database("bench")
+    finally:
+        server.drop_database("bench")
+
+
+@contextmanager
+def _milter(directory: Path, url: str | None = None) -> Iterator[Milter]:
+    """The service as it ships, with an empty list, in a file or where the URL says."""
     home = directory / "site"
     home.mkdir()
     try:
-        with Milter(home, config=CONFIG) as milter:
+        with Milter(home, config=CONFIG if url is None else {**CONFIG, "store": {"url": url}}) as milter:
             yield milter
     finally:
         shutil.rmtree(home)
@@ -121,7 +140,7 @@ def _markdown(
     rows = []
     for name, found in runs.items():
         seconds = [run.seconds for run in found]
-        ratio = median(run.seconds / of.seconds for run, of in zip(found, base, strict=True)) if base else None
+        ratio = _ratio(found, base) if base else None
         rows.append([
             name, f"{median(seconds):.1f}", f"{min(seconds):.1f}", f"{max(seconds):.1f}",
             "" if ratio is None else f"{ratio:.0%}", f"{median(run.cpu for run in found):.1f}",
@@ -133,8 +152,14 @@ def _markdown(
     return "\n".join([
         *conditions(command, f"{options.rows:,} addresses, {options.rounds} rounds, each into an empty store"),
         "", *("| " + " | ".join(row) + " |" for row in table),
+        "", f"On PostgreSQL it took {_ratio(runs[ON_SERVER], runs[IMPORT]):.0%} of the time that it took on SQLite.",
         "", f"The milter's answers to {len(waits):,} recipients while the imports ran: {', '.join(at)}.",
     ])  # fmt: skip
+
+
+def _ratio(found: Sequence[Run], base: Sequence[Run]) -> float:
+    """How long runs took beside others of the same rounds: the machine's slow minutes hit both."""
+    return median(run.seconds / of.seconds for run, of in zip(found, base, strict=True))
 
 
 PERCENTILES = (("half of them within", 0.5), ("99% within", 0.99), ("the slowest", 1.0))

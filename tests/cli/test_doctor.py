@@ -42,7 +42,7 @@ def intake(site: Installation, sink: Sink, detail: str | None) -> Iterator[list[
     got: list[Delivered] = []
 
     def answer() -> None:
-        got.extend(sink.wait(timeout=20))
+        got.extend(sink.wait())
         if detail:
             note(site, stream_of(site, got[0]), int(datetime.now(UTC).timestamp()), detail)
 

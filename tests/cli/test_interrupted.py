@@ -72,10 +72,11 @@ def test_an_import_that_a_signal_ended_goes_on_to_the_same_result(
     ) as process:
         wait_until_stored(site, CHUNK_ROWS)
         process.send_signal(signal_)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=100)
     assert out == b""
     assert process.returncode == (130 if signal_ == signal.SIGINT else -signal_)
-    told, *end = err.decode().splitlines()[1:]
+    lines = [line for line in err.decode().splitlines() if not line.endswith(" s left")]  # of a slow machine
+    told, *end = lines[1:]
     assert told.startswith(f"{listed}:{BAD_ROW}: email: ")
     goes_on = "interrupted: what went in stays, and the same command again goes on to the end"
     assert end == ([goes_on] if signal_ == signal.SIGINT else [])
@@ -121,7 +122,7 @@ def test_ctrl_c_before_the_first_row_is_no_fault_either(site: Installation) -> N
         process.stdin.flush()
         wait_until_read(process.stdin)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=100)
     assert (process.returncode, out) == (130, b"")
     assert err.startswith(b"interrupted")
     assert b"Traceback" not in err

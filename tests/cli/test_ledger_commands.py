@@ -8,7 +8,7 @@ import pytest
 
 from consentmilter.checkpoints import Checkpoint
 from tests.cli.installation import Installation
-from tests.ledger.making import unguarded
+from tests.ledger.alterations import unguarded
 
 MINISIGN = shutil.which("minisign")
 
@@ -39,7 +39,7 @@ def test_an_empty_ledger_is_good(site: Installation) -> None:
 
 def test_the_first_fault_is_named_with_1(told: Installation) -> None:
     """As text and as data."""
-    unguarded(told.store)
+    unguarded(f"sqlite:///{told.store}")
     told.alter("UPDATE ledger SET actor = 'mallory' WHERE id = 2")
     assert told.run("ledger", "verify", code=1).out.startswith("altered: entry 2 at place 2 was altered or moved")
     fault = told.run("ledger", "verify", "--json", code=1).json["fault"]
@@ -73,7 +73,7 @@ def test_a_checkpoint_is_printed_and_noted_in_the_ledger(told: Installation) -> 
 def test_a_ledger_that_was_written_anew_does_not_fit_the_checkpoint(told: Installation) -> None:
     """Though each entry fits the next; so it is with one that was put back."""
     paper = told.file("paper.txt", told.run("ledger", "checkpoint").out)
-    unguarded(told.store)
+    unguarded(f"sqlite:///{told.store}")
     told.alter("UPDATE ledger SET actor = 'mallory' WHERE id = 1")
     told.alter("DELETE FROM seal")
     told.run("add", "d@x.example")

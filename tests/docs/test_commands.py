@@ -18,14 +18,12 @@ from tests.cli.installation import Installation
 from tests.cli.transcripts import FILES, PAGE, Step, replayed, rewritten, steps
 from tests.docs.pages import code, codes, tables
 
-pytestmark = pytest.mark.timeout(600)
-"""Whichever test comes first waits for every example of the page, some ninety starts of the program."""
-
 TEXT = PAGE.read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^## `([^`]+)`\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL))
 ELSEWHERE = {"config show", "consent request", "review", "doctor", "report", "stats", "prune"}
 ELSEWHERE |= {f"subject {right}" for right in ("export", "rectify", "erase", "restrict", "object", "hold", "release")}
 ELSEWHERE |= {f"ledger {command}" for command in ("verify", "checkpoint", "show", "rebuild")}
+ELSEWHERE |= {f"store {command}" for command in ("migrate", "status", "copy", "backup")}
 """What prints the configuration, and what needs mail: tests/cli holds the keys of these to the page."""
 
 APP: Any = typer.main.get_command(commands.app)

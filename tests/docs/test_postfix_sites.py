@@ -203,7 +203,7 @@ def test_a_requeued_message_loses_its_way_through_the_loop(start: Start) -> None
     wait_for(lambda: [entry for entry in system.postfix.queue() if entry.queue == "deferred"], "the deferral")
     system.postfix.tool("postsuper", "-r", "ALL")
     system.postfix.sendmail(message(subject="wakes pickup"), "root@example.org")
-    wait_for(lambda: system.sink.to("ann@example.org"), "the requeued message", timeout=20)
+    wait_for(lambda: system.sink.to("ann@example.org"), "the requeued message")
     [copy] = system.sink.to("ann@example.org")
     assert copy.rcpt_tos == ("ann@example.org", "eve@example.org")
     assert copy.headers("X-Consent-Route") != []

@@ -100,7 +100,7 @@ def test_reading_again_and_again_from_the_start_would_be_noticed() -> None:
     """The measure itself can fail: a reader that gives back a whole file at each fault takes quadratic time."""
     text = '"a\n'
     assert not grows_linearly(
-        lambda lines: [_swallow(lines[start:]) for start in range(len(lines))], lambda size: [text] * size, 300
+        lambda lines: [_swallow(lines[start:]) for start in range(len(lines))], lambda size: [text] * size, 100
     )
 
 

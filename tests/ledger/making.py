@@ -1,9 +1,6 @@
-"""Ledgers to prove things on, and hands that alter them as no part of the program does."""
+"""Ledgers to prove things on."""
 
 import random
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,7 +11,8 @@ from consentmilter.service.suppressions import Actor
 from consentmilter.service.verifying import Verified, verify
 from consentmilter.store import entries
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, person
+from tests.store.stores import POSTGRES, TEMPLATE
+from tests.store.support import KEYS, NOON, make_store, person
 
 ALICE = Actor("alice", "cli")
 CHUNK = (Action.IMPORT, Action.EXPORT, Action.PRUNE, Action.CHECKPOINT)
@@ -44,30 +42,13 @@ async def fill(url: str, count: int) -> None:
             await store.write(partial(entries.append_all, told=told))
 
 
+def new_store(kind: str, directory: Path) -> str:
+    """As the store that a test gets, but for all tests of a module."""
+    if kind == "sqlite":
+        return make_store(directory)
+    return POSTGRES.server.make_database(directory.name, TEMPLATE)
+
+
 async def verified(url: str) -> Verified:
     async with Store.open(url, KEYS) as store:
         return await verify(store)
-
-
-def unguarded(path: Path) -> None:
-    """Take the triggers away, as whoever can write to the file can."""
-    with closing(sqlite3.connect(path)) as database, database:
-        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            database.execute(f"DROP TRIGGER {name}")
-
-
-@contextmanager
-def altered(path: Path, *statements: str) -> Iterator[None]:
-    """The database after these statements, and afterwards as it was."""
-    before = path.read_bytes()
-    with closing(sqlite3.connect(path)) as database:
-        with database:
-            for statement in statements:
-                assert database.execute(statement).rowcount != 0, statement
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    try:
-        yield
-    finally:
-        for leftover in ("-wal", "-shm"):
-            path.with_name(path.name + leftover).unlink(missing_ok=True)
-        path.write_bytes(before)

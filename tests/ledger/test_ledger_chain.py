@@ -2,10 +2,10 @@
 
 import asyncio
 import sqlite3
-from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,10 @@ from consentmilter.service.sealing import make_checkpoint, seal_all
 from consentmilter.service.suppressions import assert_many, assert_one
 from consentmilter.service.verifying import Kind, verify
 from consentmilter.store.writer import Store
-from tests.ledger.making import ALICE, fill, unguarded
+from tests.ledger.alterations import said as in_words
+from tests.ledger.alterations import unguarded
+from tests.ledger.making import ALICE, fill
+from tests.service.by_hand import by_hand, rows
 from tests.store.support import KEYS, NOON, person, run
 
 ENTRY = (1, 1772366400, "alice", "cli", "add", None, person(1), "acme", "manual", 1, None, bytes(32))
@@ -50,7 +53,7 @@ def test_a_value_that_no_entry_has_is_refused() -> None:
         link(START, (1.5,))
 
 
-def test_every_change_is_sealed_when_it_is_committed(url: str, database: Path) -> None:
+def test_every_change_is_sealed_when_it_is_committed(url: str) -> None:
     """By several processes in turn, too: each goes on from where the other was."""
 
     async def work() -> None:
@@ -59,14 +62,14 @@ def test_every_change_is_sealed_when_it_is_committed(url: str, database: Path) -
                 await asyncio.gather(
                     assert_one(one, said(number), ALICE), assert_many(other, [said(number), said(100)], ALICE)
                 )
-                assert _unsealed(database) == 0
+                assert _unsealed(url) == 0
             found = await verify(one)
             assert (found.entries, found.fault) == (60, None)
 
     run(work())
 
 
-def test_a_change_that_does_not_come_to_pass_leaves_no_seal(url: str, database: Path) -> None:
+def test_a_change_that_does_not_come_to_pass_leaves_no_seal(url: str) -> None:
     """It is in the transaction of the change."""
 
     async def work() -> None:
@@ -78,16 +81,16 @@ def test_a_change_that_does_not_come_to_pass_leaves_no_seal(url: str, database: 
             assert (await verify(store)).entries == 2
 
     run(work())
-    assert _unsealed(database) == 0
+    assert _unsealed(url) == 0
 
 
-def test_a_ledger_that_is_older_than_the_chain_is_sealed_at_the_first_change(url: str, database: Path) -> None:
+def test_a_ledger_that_is_older_than_the_chain_is_sealed_at_the_first_change(url: str) -> None:
     """All of it, in the order in which it was written; or when somebody asks for it."""
     asyncio.run(fill(url, 2500))
-    unguarded(database)
+    unguarded(url)
     for how in ("a change", "asked for"):
-        with closing(sqlite3.connect(database)) as shell, shell:
-            shell.execute("DELETE FROM seal")
+        with by_hand(url) as hand:
+            hand.execute("DELETE FROM seal")
 
         async def work(how: str = how) -> int:
             async with Store.open(url, KEYS) as store:
@@ -108,26 +111,47 @@ def test_a_ledger_that_is_older_than_the_chain_is_sealed_at_the_first_change(url
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE seal SET digest = zeroblob(32)",
+        "UPDATE seal SET digest = ZERO32",
         "DELETE FROM seal",
-        "INSERT OR REPLACE INTO seal VALUES (1, 1, zeroblob(32))",
+        "INSERT INTO seal VALUES (1, 1, ZERO32) ON CONFLICT (position) DO UPDATE SET digest = excluded.digest",
         "UPDATE ledger SET actor = 'x'",
         "DELETE FROM ledger",
         "UPDATE ledger_evidence SET data = '{}'",
-        "UPDATE ledger_evidence SET salt = x''",
+        "UPDATE ledger_evidence SET salt = NONE",
         "DELETE FROM ledger_evidence",
     ],
 )
-def test_the_database_itself_refuses_to_rewrite_the_ledger(url: str, database: Path, statement: str) -> None:
+def test_the_database_itself_refuses_to_rewrite_the_ledger(url: str, kind: str, statement: str) -> None:
     """Whoever asks it; blanking evidence whole is all that it lets happen."""
     asyncio.run(fill(url, 20))
-    with closing(sqlite3.connect(database)) as shell:
-        with pytest.raises(sqlite3.IntegrityError, match=r"append-only|only be blanked"):
-            shell.execute(statement)
-        shell.execute("UPDATE ledger_evidence SET salt = x'', data = '{}'")
+    with by_hand(url) as hand:
+        with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError), match=r"append-only|only be blanked"):
+            hand.execute(in_words(kind, statement))
+        hand.execute(in_words(kind, "UPDATE ledger_evidence SET salt = NONE, data = '{}'"))
 
 
-def test_a_checkpoint_tells_a_ledger_that_was_written_anew(url: str, database: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "statement",
+    ["INSERT OR REPLACE INTO seal VALUES (1, 1, zeroblob(32))", "REPLACE INTO ledger_evidence VALUES (2, x'', '{}')"],
+)
+def test_sqlite_refuses_to_replace_entries(url: str, statement: str) -> None:
+    """Which deletes without asking a trigger of deletions."""
+    asyncio.run(fill(url, 20))
+    with by_hand(url) as hand, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        hand.execute(statement)
+
+
+@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("tables", ["ledger, ledger_evidence", "ledger_evidence", "seal"])
+def test_postgresql_refuses_to_empty_a_table_at_once(url: str, tables: str) -> None:
+    """Which removes rows without asking a trigger of rows."""
+    asyncio.run(fill(url, 20))
+    with by_hand(url) as hand, pytest.raises(psycopg.IntegrityError, match="append-only"):
+        hand.execute(f"TRUNCATE {tables}")
+
+
+def test_a_checkpoint_tells_a_ledger_that_was_written_anew(url: str) -> None:
     """Where all digests fit each other again, only it does."""
 
     async def work() -> None:
@@ -137,10 +161,10 @@ def test_a_checkpoint_tells_a_ledger_that_was_written_anew(url: str, database: P
             assert Checkpoint.parse(kept.render()) == kept
             await assert_one(store, said(2), ALICE)
             assert (await verify(store, kept)).fault is None
-            unguarded(database)
-            with closing(sqlite3.connect(database)) as shell, shell:
-                shell.execute("UPDATE ledger SET actor = 'mallory' WHERE id = 1")
-                shell.execute("DELETE FROM seal")
+            unguarded(url)
+            with by_hand(url) as hand:
+                hand.execute("UPDATE ledger SET actor = 'mallory' WHERE id = 1")
+                hand.execute("DELETE FROM seal")
             await seal_all(store)
             assert (await verify(store)).fault is None
             found = (await verify(store, kept)).fault
@@ -198,6 +222,7 @@ def test_what_is_no_checkpoint_is_refused(change: object) -> None:
         Checkpoint.parse(change(text))  # type: ignore[operator]  # a function of the table above
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_a_store_that_cannot_be_read_is_no_answer(url: str, database: Path) -> None:
     """It raises, and does not say that an entry was altered."""
 
@@ -212,7 +237,6 @@ def test_a_store_that_cannot_be_read_is_no_answer(url: str, database: Path) -> N
     run(work())
 
 
-def _unsealed(path: Path) -> int:
-    with closing(sqlite3.connect(path)) as shell:
-        query = "SELECT count(*) FROM ledger WHERE id NOT IN (SELECT ledger_id FROM seal)"
-        return int(shell.execute(query).fetchone()[0])
+def _unsealed(url: str) -> int:
+    [(count,)] = rows(url, "SELECT count(*) FROM ledger WHERE id NOT IN (SELECT ledger_id FROM seal)")
+    return int(count)

@@ -1,9 +1,6 @@
 """The list is what the ledger leads to: now, and at every time that is past."""
 
-import sqlite3
-from contextlib import closing
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +12,8 @@ from consentmilter.service.verifying import verify
 from consentmilter.store import consents, suppressions
 from consentmilter.store.writer import Store
 from tests.ledger.life import PEOPLE, Life, somebody
-from tests.store.support import KEYS, run
+from tests.service.by_hand import by_hand, octets
+from tests.store.support import KEYS, person, run
 
 KEYS_OF = [key for number in range(PEOPLE) for key in (*somebody(number).keys, *somebody(number).digests)]
 STEPS = 40
@@ -92,17 +90,15 @@ def test_before_the_first_entry_nothing_stood(url: str, journal_url: str) -> Non
         "UPDATE suppression SET expires = 5",
         "UPDATE suppression SET origin = 'click:mallory'",
         "UPDATE suppression SET scope = scope || '.other'",
-        "UPDATE suppression SET asserted_again = 1, repeated = 7 WHERE batch IS NULL",
+        "UPDATE suppression SET asserted_again = true, repeated = 7 WHERE batch IS NULL",
         "UPDATE consent SET state = 'granted' WHERE state = 'withdrawn'",
-        "UPDATE consent SET confirmed = 1 - confirmed",
+        "UPDATE consent SET confirmed = NOT confirmed",
         "DELETE FROM consent",
-        "INSERT INTO suppression VALUES (zeroblob(16), '*', 'manual', 'cli:x', NULL, 0, 1, NULL, NULL, NULL)",
-        "INSERT INTO suppression VALUES (zeroblob(16), '*', 'manual', 'import', 'b', 0, 1, NULL, NULL, NULL)",
+        "INSERT INTO suppression VALUES ({key}, '*', 'manual', 'cli:x', NULL, false, 1, NULL, NULL, NULL)",
+        "INSERT INTO suppression VALUES ({key}, '*', 'manual', 'import', 'b', false, 1, NULL, NULL, NULL)",
     ],
 )
-def test_a_list_that_was_changed_behind_the_ledger_is_noticed(
-    url: str, database: Path, journal_url: str, statement: str
-) -> None:
+def test_a_list_that_was_changed_behind_the_ledger_is_noticed(url: str, journal_url: str, statement: str) -> None:
     """Row by row; no chain is over these tables."""
 
     async def work(*, changed: bool) -> list[Difference]:
@@ -114,8 +110,8 @@ def test_a_list_that_was_changed_behind_the_ledger_is_noticed(
             return await differences(store)
 
     assert run(work(changed=False)) == []
-    with closing(sqlite3.connect(database)) as shell, shell:
-        assert shell.execute(statement).rowcount > 0
+    with by_hand(url) as hand:
+        assert hand.execute(statement.format(key=octets(url, bytes(16)))) > 0
     assert run(work(changed=True)) != []
 
 
@@ -124,15 +120,15 @@ def test_a_list_that_was_changed_behind_the_ledger_is_noticed(
     [
         (None, Outcome.SAME),
         (
-            "UPDATE suppression SET scope = 'acme' WHERE subject = x'00000000000000000000000000000066'",
+            "UPDATE suppression SET scope = 'acme' WHERE subject = {key}",
             Outcome.DIFFERENT,
         ),
-        ("UPDATE suppression SET created = 5 WHERE subject = x'00000000000000000000000000000066'", Outcome.DIFFERENT),
-        ("DELETE FROM suppression WHERE subject = x'00000000000000000000000000000066'", Outcome.DIFFERENT),
+        ("UPDATE suppression SET created = 5 WHERE subject = {key}", Outcome.DIFFERENT),
+        ("DELETE FROM suppression WHERE subject = {key}", Outcome.DIFFERENT),
     ],
 )
 def test_the_rows_of_an_import_are_held_to_the_digest_of_what_was_read(
-    url: str, database: Path, journal_url: str, statement: str | None, outcome: Outcome
+    url: str, journal_url: str, statement: str | None, outcome: Outcome
 ) -> None:
     """Where the import made all of them."""
 
@@ -144,8 +140,8 @@ def test_the_rows_of_an_import_are_held_to_the_digest_of_what_was_read(
 
     run(work("import again"))
     if statement:
-        with closing(sqlite3.connect(database)) as shell, shell:
-            assert shell.execute(statement).rowcount == 1
+        with by_hand(url) as hand:
+            assert hand.execute(statement.format(key=octets(url, person(102)))) == 1
     assert run(work(None)) == [outcome]
 
 

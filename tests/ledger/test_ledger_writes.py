@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 import consentmilter
+from consentmilter.store.postgres.sessions import Writing as PostgresWriting
 from consentmilter.store.schema import consent, hash_suppression, ledger, suppression
-from consentmilter.store.sqlite.sessions import Writing
+from consentmilter.store.sqlite.sessions import Writing as SqliteWriting
 from consentmilter.store.writer import Store
 from tests.ledger.life import Life
 from tests.store.support import KEYS, put, run
@@ -19,9 +20,12 @@ from tests.store.support import KEYS, put, run
 STORE = Path(consentmilter.__file__).parent / "store"
 WRITES = re.compile(r"\b(?:insert|update|delete|upsert)\(\s*(\w+)")
 
+Job = Callable[[AsyncConnection], Awaitable[Any]]
+Run = Callable[[Any, Job, float], Awaitable[Any]]
+
 WRITERS = {
-    "chunks": {"table"},
     "consents": {"consent"},
+    "inserting": {"table"},
     "names": {"suppression"},
     "retention": {"table"},
     "rights": {"consent", "suppression"},
@@ -34,9 +38,12 @@ WRITERS = {
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every transaction is looked at: other rows, and no further entry, end it with a failure."""
-    real = Writing.run
+    for kind in (SqliteWriting, PostgresWriting):
+        monkeypatch.setattr(kind, "run", _watching(kind.run))
 
-    async def watching(self: Writing, job: Callable[[AsyncConnection], Awaitable[Any]], patience: float) -> Any:
+
+def _watching(real: Run) -> Run:
+    async def watching(self: Any, job: Job, patience: float) -> Any:
         async def looked_at(connection: AsyncConnection) -> Any:
             rows, entries = await _state(connection)
             result = await job(connection)
@@ -46,7 +53,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return await real(self, looked_at, patience)
 
-    monkeypatch.setattr(Writing, "run", watching)
+    return watching
 
 
 async def _state(connection: AsyncConnection) -> tuple[list[Any], int]:

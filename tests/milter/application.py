@@ -74,13 +74,13 @@ class BreakableSession(Session):
 
 
 def _breakable(desk: Desk) -> Desk:
-    def look_up(subjects: Sequence[bytes]) -> Facts:
+    def look_up(subjects: Sequence[bytes], digests: Callable[[], Sequence[bytes]]) -> Facts:
         _leaked.append(os.urandom(100_000) if "leak" in _defects() else b"")
         if "die" in _defects():
             os._exit(7)
         _fail_with("look_up")
         try:
-            return desk.look_up(subjects)
+            return desk.look_up(subjects, digests)
         except StoreError:
             if "blind" in _defects():
                 return Facts()

@@ -116,7 +116,7 @@ def test_a_worker_that_dies_would_be_noticed(breakable: Breakable, dice: random.
     with pytest.raises(AssertionError):
         _assail(breakable, dice)
     breakable.defects()
-    breakable.process.wait_until(lambda: _all_ready(breakable), "another worker", timeout=20)
+    breakable.process.wait_until(lambda: _all_ready(breakable), "another worker")
     assert_serves(breakable)
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.store.support import make_store
+from tests.service.emptied import emptied_store
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(kind: str, tmp_path: Path) -> str:
     """The URL of an empty store that knows `KEYS`."""
-    return make_store(tmp_path)
+    return emptied_store(kind, tmp_path)
 
 
 @pytest.fixture

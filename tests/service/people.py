@@ -1,6 +1,5 @@
 """People with addresses, and everything that can be held of them, for the tests of rights, holds and retention."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from consentmilter.store.migrate import migrate
 from consentmilter.store.reviews import Review
 from consentmilter.store.schema import JOURNAL
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, person, shell
+from tests.service.by_hand import file_of, is_sqlite, rows
+from tests.store.support import KEYS, NOON, person
 
 ALICE = Actor("alice", "cli")
 LATER = NOON + timedelta(days=1)
@@ -41,32 +41,33 @@ CORE = [
 
 
 @dataclass(frozen=True)
-class Files:
-    """The two databases of a site."""
+class Databases:
+    """The list and the journal of a site: two files, or one database of a server."""
 
     url: str
     journal: str
 
     @property
-    def paths(self) -> tuple[Path, Path]:
-        return Path(self.url.removeprefix("sqlite:///")), Path(self.journal.removeprefix("sqlite:///"))
+    def files(self) -> list[Path]:
+        return [file_of(url) for url in (self.url, self.journal)]
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """What the list's database holds."""
-        return _rows(self.paths[0], query)
+        return rows(self.url, query)
 
     def verdicts(self) -> list[tuple[object, ...]]:
         """Reference and key of each row of the journal."""
-        return _rows(self.paths[1], "SELECT ref, subject FROM journal ORDER BY id")
+        return rows(self.journal, "SELECT ref, subject FROM journal ORDER BY id")
 
     def everything(self) -> dict[str, list[tuple[object, ...]]]:
-        """Every row that can tell of somebody, and the ids that were given out."""
-        found = {table: self.rows(f"SELECT * FROM {table}") for table in CORE}
-        return found | {"given": self.rows("SELECT seq FROM sqlite_sequence"), "journal": self.verdicts()}
+        """Every row that can tell of somebody, and the last id that was given out."""
+        given = "SELECT seq FROM sqlite_sequence" if is_sqlite(self.url) else "SELECT id FROM ledger_end"
+        found = {table: sorted(self.rows(f"SELECT * FROM {table}"), key=str) for table in CORE}
+        return found | {"given": self.rows(given), "journal": self.verdicts()}
 
     def holds_octets(self, text: str) -> bool:
         """Whether a text stands anywhere in the files, in pages that are not in use as well."""
-        beside = [path for one in self.paths for path in one.parent.glob(f"{one.name}*")]
+        beside = [path for one in self.files for path in one.parent.glob(f"{one.name}*")]
         return any(text.encode() in path.read_bytes() for path in beside)
 
     def refuse_altered(self) -> None:
@@ -77,15 +78,17 @@ class Files:
             assert evidence_fault(entry, salt, data if data is None else str(data)) is None, entry
 
 
-def files(url: str) -> Files:
-    """The store at `url`, and a journal made beside it."""
+def databases(url: str) -> Databases:
+    """The store at `url`, and its journal: in the same database, or made beside it."""
+    if not is_sqlite(url):
+        return Databases(url, url)
     journal = f"{url.rpartition('/')[0]}/journal.db"
     migrate(journal, JOURNAL)
-    return Files(url, journal)
+    return Databases(url, journal)
 
 
 @asynccontextmanager
-async def opened(site: Files) -> AsyncIterator[Store]:
+async def opened(site: Databases) -> AsyncIterator[Store]:
     async with Store.open(site.url, KEYS, lock_timeout=5.0) as store:
         yield store
 
@@ -145,7 +148,7 @@ async def asked(store: Store, number: int, sent: datetime = NOON) -> None:
     await store.write(lambda connection: confirmations.put(connection, person(number), "acme", sent))
 
 
-def journalled(site: Files, *numbers: int, at: datetime = NOON) -> None:
+def journalled(site: Databases, *numbers: int, at: datetime = NOON) -> None:
     """Refuse a mail to each of these people."""
     told: list[str] = []
     journal = Journal(site.journal, told.append)
@@ -156,7 +159,7 @@ def journalled(site: Files, *numbers: int, at: datetime = NOON) -> None:
     assert told == []
 
 
-async def known_in_every_way(store: Store, site: Files, number: int) -> None:
+async def known_in_every_way(store: Store, site: Databases, number: int) -> None:
     """Have something held of the person wherever anything can be."""
     await opt_out(store, number)
     await listed(store, number)
@@ -169,12 +172,3 @@ async def known_in_every_way(store: Store, site: Files, number: int) -> None:
 
 def actions(rows: Iterable[tuple[object, ...]]) -> list[Action]:
     return [Action(str(row[0])) for row in rows]
-
-
-def _rows(path: Path, query: str) -> list[tuple[object, ...]]:
-    with shell(path) as connection:
-        connection.row_factory = None
-        try:
-            return connection.execute(query).fetchall()
-        except sqlite3.Error as error:
-            raise AssertionError(query) from error

@@ -17,15 +17,29 @@ from consentmilter.service.changes import Change, Page, changes, end
 from consentmilter.service.suppressions import Actor, assert_many, assert_one, begin_batch, import_chunk, lift
 from consentmilter.store.batches import Batch
 from consentmilter.store.writer import Store
+from tests.service.by_hand import by_hand, rows
+from tests.service.emptied import emptied_store
 from tests.service.test_suppressions import ALICE, CLICK, SAID, later, noon, opened
-from tests.store.support import NOON, make_store, person, run, shell
+from tests.store.stores import KINDS, new_store
+from tests.store.support import NOON, person, run
 from tests.unit.making import examples
 
 DIGEST = b"digest of a file"
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store, unless it says on which."""
+    return str(request.param)
+
+
 def people(numbers: Sequence[int]) -> list[Assertion]:
     return [Assertion(person(n), f"p{n}@x.example", "*", Reason.IMPORTED, at=NOON) for n in numbers]
+
+
+def made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
 
 
 async def begun(store: Store, digest: bytes = DIGEST) -> Batch:
@@ -65,15 +79,15 @@ def test_a_change_says_what_its_ledger_entry_says(url: str) -> None:
     run(scene())
 
 
-def test_an_address_that_came_later_is_told(url: str, database: Path) -> None:
+def test_an_address_that_came_later_is_told(url: str) -> None:
     """A click brings none; the milter fills it in. One that was erased is not told any more."""
 
     async def scene() -> None:
         async with opened(url) as store:
             await assert_one(store, replace(SAID, address=None), CLICK, now=noon)
             assert (await everything(store))[0][0].address is None
-            with shell(database) as connection:
-                connection.execute("UPDATE suppression SET address = 'one@x.example'")
+            with by_hand(url) as hand:
+                hand.execute("UPDATE suppression SET address = 'one@x.example'")
             assert (await everything(store))[0][0].address == "one@x.example"
 
     run(scene())
@@ -190,14 +204,14 @@ def test_a_cursor_with_a_changed_character_is_refused(url: str) -> None:
     run(scene())
 
 
-def test_a_cursor_of_a_list_that_was_set_back_is_refused(tmp_path: Path) -> None:
+def test_a_cursor_of_a_list_that_was_set_back_is_refused(kind: str, tmp_path: Path) -> None:
     """What happened in between is gone, and changes would be missed in silence until its number came again."""
 
     async def scene() -> None:
-        async with opened(make_store(tmp_path, "before.db")) as store:
+        async with opened(new_store(kind, made(tmp_path / "before"))) as store:
             await assert_many(store, people([1, 2]), ALICE, now=noon)
             cursor = await end(store)
-        async with opened(make_store(tmp_path, "after.db")) as store:
+        async with opened(new_store(kind, made(tmp_path / "after"))) as store:
             for number in range(3):
                 with pytest.raises(UsageError, match="not of this list"):
                     await changes(store, cursor, 10)
@@ -222,8 +236,8 @@ STEPS = st.lists(
 )
 
 
-async def _step(store: Store, kind: str, number: int) -> None:
-    match kind:
+async def _step(store: Store, step: str, number: int) -> None:
+    match step:
         case "add":
             await assert_many(store, people([number]), Actor("", "click"), now=noon)
         case "lift":
@@ -236,28 +250,28 @@ async def _step(store: Store, kind: str, number: int) -> None:
             await import_chunk(store, await begun(store, b"one"), people([number]), ALICE, now=noon)
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @examples(15)
 @given(steps=STEPS, limit=st.integers(1, 4))
 def test_whoever_follows_the_feed_has_what_the_list_has(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], limit: int
+    kind: str, tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]], limit: int
 ) -> None:
     """Whatever happens in which order, and wherever reading stops in between."""
 
     async def scene() -> None:
         copy: set[bytes] = set()
         cursor: str | None = None
-        database = tmp_path_factory.mktemp("feed")
-        async with opened(make_store(database)) as store:
-            for kind, number in [*steps, ("end", 0)]:
-                if kind == "read":
+        url = emptied_store(kind, tmp_path_factory.mktemp("feed"))
+        async with opened(url) as store:
+            for step, number in [*steps, ("end", 0)]:
+                if step == "read":
                     page = await changes(store, cursor, limit)
                     _follow(copy, page.items)
                     cursor = page.cursor
-                await _step(store, kind, number)
+                await _step(store, step, number)
             items, cursor = await everything(store, cursor, limit)
             _follow(copy, items)
-        with shell(database / "consent.db") as connection:
-            assert copy == {subject for (subject,) in connection.execute("SELECT subject FROM suppression")}
+        assert copy == {subject for (subject,) in rows(url, "SELECT subject FROM suppression")}
 
     asyncio.run(scene())
 

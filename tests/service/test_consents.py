@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from consentmilter.errors import UsageError
+from consentmilter.errors import StoreError, UsageError
 from consentmilter.ledger import Action
 from consentmilter.model import Assertion, Basis, Consent, ConsentState, Reason
 from consentmilter.service.consents import (
@@ -25,12 +25,20 @@ from consentmilter.service.consents import (
 )
 from consentmilter.service.suppressions import Actor, assert_one, begin_batch, history
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, person, run, shell
+from tests.service.by_hand import by_hand, is_sqlite
+from tests.store.stores import KINDS, new_store
+from tests.store.support import KEYS, NOON, person, run
 
 ALICE, PAGE = Actor("alice", "cli"), Actor("", "opt-in")
 NEWS = "acme.news"
 FORM = Proof("ticked the box", form="/register", ip="192.0.2.7", message_id="<1@x>", text_version="v3")
 LATER = NOON + timedelta(hours=1)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store, unless it says on which."""
+    return str(request.param)
 
 
 @asynccontextmanager
@@ -225,15 +233,20 @@ def test_a_batch_with_a_row_that_makes_no_sense_changes_nothing(url: str) -> Non
     run(scene())
 
 
-def test_what_cannot_be_told_does_not_happen(url: str, database: Path) -> None:
+def test_what_cannot_be_told_does_not_happen(kind: str, tmp_path: Path) -> None:
     """A ledger that takes nothing keeps the consent out as well."""
+    url = new_store(kind, tmp_path)
+    with by_hand(url) as hand:
+        hand.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'full'); END"
+            if is_sqlite(url)
+            else "ALTER TABLE ledger ADD CONSTRAINT is_full CHECK (false)"
+        )
 
     async def scene() -> None:
         async with opened(url) as store:
-            with shell(database) as connection:
-                connection.execute("CREATE TRIGGER full BEFORE INSERT ON ledger BEGIN SELECT RAISE(ABORT, 'full'); END")
             for work in (grant(store, opt_in(), ALICE), withdraw(store, person(1), NEWS, Proof(), ALICE)):
-                with pytest.raises(Exception, match="full"):
+                with pytest.raises(StoreError, match="full"):
                     await work
             assert await held(store, [person(1)]) == []
 

@@ -39,7 +39,8 @@ from consentmilter.service.suppressions import (
 )
 from consentmilter.store.reader import Reader
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, make_store
+from tests.service.emptied import emptied_store
+from tests.store.support import KEYS, NOON
 from tests.unit.making import FACTOR, RING, stream
 
 ALICE = Actor("alice", "cli")
@@ -124,11 +125,13 @@ class Model:
 class Consenting(RuleBasedStateMachine):
     """A store beside the model."""
 
+    kind = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        url = make_store(Path(self.stack.enter_context(tempfile.TemporaryDirectory())))
+        url = emptied_store(self.kind, Path(self.stack.enter_context(tempfile.TemporaryDirectory())))
         self.store: Store = self.runner.run(self.stack.enter_async_context(Store.open(url, KEYS)))
         self.reader = self.stack.enter_context(Reader(url, KEYS, 5.0))
         self.model = Model()
@@ -234,8 +237,11 @@ class Consenting(RuleBasedStateMachine):
     def by_the_milter(self) -> dict[tuple[str, str], bool]:
         """Both people as recipients of one message: one look-up."""
         candidates = [Candidate.of(f"<{who}>", None, RING, {}) for who in PEOPLE]
-        found = self.reader.look_up([each for candidate in candidates for each in candidate.subjects])
-        parts = shared_out(found, ((each.subjects, each.own) for each in candidates))
+        found = self.reader.look_up(
+            [each for candidate in candidates for each in candidate.subjects],
+            lambda: [each for candidate in candidates for each in candidate.digests()],
+        )
+        parts = shared_out(found, ((each.keys, each.own) for each in candidates))
         return {
             (who, to.name): deciding.decide(to, facts, self.now).verdict is Verdict.ACCEPT
             for who, facts in zip(PEOPLE, parts, strict=True)
@@ -255,8 +261,16 @@ def key(who: str) -> bytes:
     return subject_of_address(canonical(who), RING, {}) if "@" in who else subject_of(who, RING)
 
 
+class ConsentingPostgresql(Consenting):
+    """The same on a server."""
+
+    kind = "postgresql"
+
+
 TestOnSqlite = Consenting.TestCase
 TestOnSqlite.settings = settings(max_examples=15 * FACTOR, stateful_step_count=25, deadline=None, database=None)
+TestOnPostgresql = ConsentingPostgresql.TestCase
+TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=6 * FACTOR)
 
 
 def said_first(row: Suppression) -> datetime:

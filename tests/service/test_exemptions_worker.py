@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,9 @@ from consentmilter.service.desk import Record
 from consentmilter.service.exemptions import Exemptions
 from consentmilter.service.leases import Allowance, block_of
 from consentmilter.store.exemptions import ExemptionBook, Use, Used, date_of, day_of, used
-from tests.store.support import KEYS, NOON, child, finished, make_store, person, shell, wait_for
+from tests.service.by_hand import rows
+from tests.store.stores import both_stores
+from tests.store.support import KEYS, NOON, child, finished, person, wait_for
 from tests.unit.making import site, stream
 
 DAY = day_of(NOON)
@@ -36,7 +37,8 @@ from tests.service import test_exemptions_worker as here
 from tests.store.support import KEYS, NOON
 
 book = {"real": ExemptionBook, "broken": here.OwnBook}[sys.argv[3]](sys.argv[1], KEYS)
-worker = Exemptions(here.capped(int(sys.argv[2])), book, lambda: NOON, here.silent, workers=4, patience=10.0)
+site, own = here.capped(int(sys.argv[2])), int(sys.argv[4])
+worker = Exemptions(site, book, lambda: NOON, here.silent, workers=own, patience=10.0)
 print("ready", flush=True)
 sys.stdin.readline()
 answers = [worker.allowed(1) for _ in range(200)]
@@ -116,16 +118,10 @@ def at_work(url: str, cap: int, now: datetime = NOON, **options: Any) -> Iterato
         worker.close()
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """An empty store."""
-    return make_store(tmp_path)
-
-
-def hammered(url: str, cap: int, book: str) -> list[tuple[int, int]]:
-    """What four workers let through and did not know, that ask 200 times each at the same time."""
+def hammered(url: str, cap: int, book: str, own: int) -> list[tuple[int, int]]:
+    """What four workers let through and did not know, on nodes with `own` of them, that ask 200 times each at once."""
     with ExitStack() as stack:
-        workers = [stack.enter_context(child(HAMMER, url, cap, book)) for _ in range(4)]
+        workers = [stack.enter_context(child(HAMMER, url, cap, book, own)) for _ in range(4)]
         for worker in workers:
             assert worker.stdout is not None
             assert worker.stdout.readline() == "ready\n"
@@ -138,28 +134,32 @@ def _answers(worker: Any) -> list[str]:
     return finished(worker).split()
 
 
-@pytest.mark.parametrize("cap", [3, 400])
-def test_four_workers_never_let_more_through_than_the_cap(url: str, cap: int) -> None:
-    """And less by what they hold in hand only; nobody is answered without an answer."""
-    answers = hammered(url, cap, "real")
+@pytest.mark.parametrize(
+    ("kind", "own", "cap"), [("sqlite", 4, 3), ("sqlite", 4, 400), ("postgresql", 2, 400)], indirect=["kind"]
+)
+def test_four_workers_never_let_more_through_than_the_cap(url: str, cap: int, own: int) -> None:
+    """On one node, or on two; less by what they hold in hand only; nobody is answered without an answer."""
+    answers = hammered(url, cap, "real", own)
     let_through = sum(granted for granted, _ in answers)
-    assert cap - 4 * 2 * block_of(cap, 4) <= let_through <= cap
+    assert cap - 4 * 2 * block_of(cap, own) <= let_through <= cap
     assert [unknown for _, unknown in answers] == [0] * 4
 
 
 def test_workers_that_each_keep_the_cap_by_themselves_would_be_noticed(url: str) -> None:
     """The test can fail."""
-    assert sum(granted for granted, _ in hammered(url, 3, "broken")) == 12
+    assert sum(granted for granted, _ in hammered(url, 3, "broken", 4)) == 12
 
 
-def test_the_whole_cap_can_be_used_by_one_worker(url: str) -> None:
+@both_stores
+@pytest.mark.parametrize("cap", [3, 1000])
+def test_the_whole_cap_can_be_used_by_one_worker(url: str, cap: int) -> None:
     """With small and large blocks."""
-    for cap, name in ((3, "a.db"), (1000, "b.db")):
-        with at_work(make_store(Path(url.removeprefix("sqlite:///")).parent, name), cap) as (worker, _):
-            answers = [worker.allowed(1) for _ in range(cap + 5)]
-        assert answers == [Allowance.GRANTED] * cap + [Allowance.OVER_LIMIT] * 5
+    with at_work(url, cap) as (worker, _):
+        answers = [worker.allowed(1) for _ in range(cap + 5)]
+    assert answers == [Allowance.GRANTED] * cap + [Allowance.OVER_LIMIT] * 5
 
 
+@both_stores
 def test_what_a_worker_leaves_behind_can_be_used_by_another(url: str) -> None:
     """At its end it gives back what it holds."""
     for _ in range(3):
@@ -242,8 +242,7 @@ def test_who_holds_too_long_gives_back(url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "IDLE", 0.1)
     with at_work(url, 400, workers=1) as (idle, _), at_work(url, 400, workers=1) as (busy, _):
         assert idle.allowed(1) is Allowance.GRANTED
-        with shell(Path(url.removeprefix("sqlite:///"))) as connection:
-            wait_for(lambda: connection.execute("SELECT count FROM exemption_use").fetchone() == (1,))
+        wait_for(lambda: rows(url, "SELECT count FROM exemption_use") == [(1,)])
         assert busy.allowed(1, 399) is Allowance.GRANTED
 
 
@@ -258,6 +257,7 @@ def record(category: str = "security-patch", **changes: Any) -> Record:
     return Record("ref", None, **{"principal": principal, **fields, **changes}, category=category)
 
 
+@both_stores
 def test_exempt_mail_that_went_out_is_counted_and_no_other(url: str) -> None:
     """By who sent it; mail that passes the loop counts once, and what observe mode lets go counts, too."""
     with at_work(url, 400) as (worker, _):

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from consentmilter.errors import StoreError, UsageError
 from consentmilter.ledger import rows_digest
 from consentmilter.model import Assertion, Reason
+from consentmilter.service import bulk
 from consentmilter.service.bulk import as_said, preview_staged
 from consentmilter.service.suppressions import (
     CHUNK_ROWS,
@@ -27,9 +27,13 @@ from consentmilter.service.suppressions import (
     lift,
 )
 from consentmilter.store.batches import Batch
+from consentmilter.store.chunks import Said
+from consentmilter.store.staging import Rows
 from consentmilter.store.writer import Store
+from tests.service.by_hand import rows
 from tests.service.test_suppressions import ALICE, CLICK, LATER, later, noon, opened
-from tests.store.support import NOON, child, person, run, shell
+from tests.store.stores import KINDS
+from tests.store.support import NOON, child, person, run, wait_for
 
 DIGEST = b"digest of a file"
 
@@ -50,6 +54,12 @@ asyncio.run(main(sys.argv[1], 20))
 """
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store."""
+    return str(request.param)
+
+
 def people(numbers: Sequence[int]) -> list[Assertion]:
     """What a file says of these people."""
     return [Assertion(person(n), f"p{n}@x.example", "*", Reason.IMPORTED, at=NOON) for n in numbers]
@@ -59,10 +69,9 @@ async def begin(store: Store, digest: bytes = DIGEST, scope: str = "*") -> Batch
     return await begin_batch(store, "list.csv", digest, ALICE, scope, Reason.IMPORTED, now=noon)
 
 
-def contents(database: Path) -> list[tuple[object, ...]]:
+def contents(url: str) -> list[tuple[object, ...]]:
     """All suppressions, as the table has them."""
-    with shell(database) as connection:
-        return connection.execute("SELECT * FROM suppression ORDER BY subject, scope, reason").fetchall()
+    return rows(url, "SELECT * FROM suppression ORDER BY subject, scope, reason")
 
 
 def test_a_chunk_makes_suppressions_that_name_their_batch(url: str) -> None:
@@ -72,14 +81,14 @@ def test_a_chunk_makes_suppressions_that_name_their_batch(url: str) -> None:
         async with opened(url) as store:
             batch = await begin(store)
             assert await import_chunk(store, batch, people(range(3)), ALICE, now=later) == Outcome(new=3, known=0)
-            rows = await held(store, [person(n) for n in range(3)])
-            assert [(row.origin, row.batch, row.asserted_again) for row in rows] == [("import", batch.id, False)] * 3
-            assert [(row.created, row.address) for row in rows] == [(NOON, f"p{n}@x.example") for n in range(3)]
+            found = await held(store, [person(n) for n in range(3)])
+            assert [(row.origin, row.batch, row.asserted_again) for row in found] == [("import", batch.id, False)] * 3
+            assert [(row.created, row.address) for row in found] == [(NOON, f"p{n}@x.example") for n in range(3)]
 
     run(scene())
 
 
-def test_a_chunk_is_one_ledger_entry_over_its_rows(url: str, database: Path) -> None:
+def test_a_chunk_is_one_ledger_entry_over_its_rows(url: str) -> None:
     """With the count, and the digest that the same rows have again."""
 
     async def scene() -> str:
@@ -91,14 +100,13 @@ def test_a_chunk_is_one_ledger_entry_over_its_rows(url: str, database: Path) -> 
             return batch.id
 
     batch_id = run(scene())
-    with shell(database) as connection:
-        told = "SELECT at, actor, source, action, batch, subject, scope, reason, count, digest FROM ledger ORDER BY id"
-        at = int(LATER.timestamp())
-        assert connection.execute(told).fetchall() == [
-            (at, "alice", "cli", "import", batch_id, None, "*", "imported", 100, rows_digest(people(range(100)))),
-            (at, "bob", "cli", "import", batch_id, None, "*", "imported", 50, rows_digest(people(range(100, 150)))),
-        ]
-        assert connection.execute("SELECT count(*) FROM ledger_evidence").fetchone() == (0,)
+    told = "SELECT at, actor, source, action, batch, subject, scope, reason, count, digest FROM ledger ORDER BY id"
+    at = int(LATER.timestamp())
+    assert rows(url, told) == [
+        (at, "alice", "cli", "import", batch_id, None, "*", "imported", 100, rows_digest(people(range(100)))),
+        (at, "bob", "cli", "import", batch_id, None, "*", "imported", 50, rows_digest(people(range(100, 150)))),
+    ]
+    assert rows(url, "SELECT count(*) FROM ledger_evidence") == [(0,)]
 
 
 def test_what_stood_before_is_marked_and_stays_whose_it_was(url: str) -> None:
@@ -124,9 +132,9 @@ def test_rows_of_another_import_are_marked(url: str) -> None:
             one, other = await begin(store, b"one"), await begin(store, b"other")
             await import_chunk(store, one, people(range(2)), ALICE, now=noon)
             assert await import_chunk(store, other, people(range(1, 3)), ALICE, now=noon) == Outcome(new=1, known=1)
-            rows = await held(store, [person(n) for n in range(3)])
-            assert [row.batch for row in rows] == [one.id, one.id, other.id]
-            assert [row.asserted_again for row in rows] == [False, True, False]
+            found = await held(store, [person(n) for n in range(3)])
+            assert [row.batch for row in found] == [one.id, one.id, other.id]
+            assert [row.asserted_again for row in found] == [False, True, False]
 
     run(scene())
 
@@ -146,16 +154,16 @@ def test_a_click_on_an_imported_row_marks_it(url: str) -> None:
     run(scene())
 
 
-def test_the_same_rows_of_the_same_batch_again_change_nothing(url: str, database: Path) -> None:
+def test_the_same_rows_of_the_same_batch_again_change_nothing(url: str) -> None:
     """As in an import that was interrupted and begun anew."""
 
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
             await import_chunk(store, batch, people(range(50)), ALICE, now=noon)
-            before = contents(database)
+            before = contents(url)
             assert await import_chunk(store, batch, people(range(50)), ALICE, now=later) == Outcome(new=0, known=50)
-            assert contents(database) == before
+            assert contents(url) == before
 
     run(scene())
 
@@ -217,7 +225,7 @@ def test_an_interrupted_import_goes_on_as_the_same_batch(url: str) -> None:
     run(scene())
 
 
-def test_the_same_file_again_asserts_nothing_and_says_so(url: str, database: Path) -> None:
+def test_the_same_file_again_asserts_nothing_and_says_so(url: str) -> None:
     """Not as repeats either: the marks would keep its own undo from working."""
 
     async def scene() -> None:
@@ -225,14 +233,14 @@ def test_the_same_file_again_asserts_nothing_and_says_so(url: str, database: Pat
             batch = await begin(store)
             await import_chunk(store, batch, people(range(3)), ALICE, now=noon)
             await finish_batch(store, batch, rows=3, bad=0, now=later)
-            before = contents(database)
+            before = contents(url)
             again = await begin(store)
             assert (again.id, again.finished) == (batch.id, LATER)
             with pytest.raises(UsageError, match=r"list.csv was finished at 2026-03-01 13:00 UTC"):
                 await import_chunk(store, again, people(range(3)), ALICE)
             with pytest.raises(UsageError, match="was finished at"):
                 await finish_batch(store, again, rows=3, bad=0)
-            assert contents(database) == before
+            assert contents(url) == before
 
     run(scene())
 
@@ -263,7 +271,7 @@ def test_an_unknown_batch_is_refused(url: str) -> None:
     run(scene())
 
 
-def test_a_chunk_with_a_bad_row_leaves_nothing(url: str, database: Path) -> None:
+def test_a_chunk_with_a_bad_row_leaves_nothing(url: str) -> None:
     """Neither rows nor an entry, and the next chunk finds the staging table as it should be."""
 
     async def scene() -> None:
@@ -272,15 +280,14 @@ def test_a_chunk_with_a_bad_row_leaves_nothing(url: str, database: Path) -> None
             bad = replace(people([9])[0], subject=b"short")
             with pytest.raises(StoreError, match="suppression_subject_octets"):
                 await import_chunk(store, batch, [*people(range(5)), bad], ALICE)
-            assert contents(database) == []
+            assert contents(url) == []
             await import_chunk(store, batch, people([1]), ALICE)
 
     run(scene())
-    with shell(database) as connection:
-        assert connection.execute("SELECT action, count FROM ledger").fetchall() == [("import", 1)]
+    assert rows(url, "SELECT action, count FROM ledger") == [("import", 1)]
 
 
-def test_a_chunk_has_its_limit_and_may_be_empty(url: str, database: Path) -> None:
+def test_a_chunk_has_its_limit_and_may_be_empty(url: str) -> None:
     """The lock is not held for as long as a whole file takes; nothing said is nothing to tell."""
 
     async def scene() -> None:
@@ -293,22 +300,21 @@ def test_a_chunk_has_its_limit_and_may_be_empty(url: str, database: Path) -> Non
             assert outcome == Outcome(CHUNK_ROWS, 0)
 
     run(scene())
-    with shell(database) as connection:
-        assert connection.execute("SELECT count FROM ledger").fetchall() == [(CHUNK_ROWS,)]
+    assert rows(url, "SELECT count FROM ledger") == [(CHUNK_ROWS,)]
 
 
-def test_a_preview_counts_and_changes_nothing(url: str, database: Path) -> None:
+def test_a_preview_counts_and_changes_nothing(url: str) -> None:
     """It says what the import then does."""
 
     async def scene() -> None:
         async with opened(url) as store:
             await assert_one(store, people([1])[0], CLICK, now=noon)
-            before = contents(database)
+            before = contents(url)
             rows = people([*range(2500), 7])
             with store.staging() as staged:
                 staged.add(map(as_said, rows))
                 assert await preview_staged(store, staged) == Outcome(new=2499, known=2)
-            assert contents(database) == before
+            assert contents(url) == before
             assert await find_batch(store, DIGEST, "*", Reason.IMPORTED) is None
             assert await import_chunk(store, await begin(store), rows, ALICE) == Outcome(new=2499, known=2)
 
@@ -342,19 +348,16 @@ def test_a_file_name_in_any_encoding_is_kept(url: str) -> None:
 
 
 @pytest.mark.parametrize("chunks", [1, 7])
-def test_an_import_killed_in_the_middle_is_run_again_to_the_same_result(
-    url: str, database: Path, tmp_path: Path, chunks: int
-) -> None:
+def test_an_import_killed_in_the_middle_is_run_again_to_the_same_result(url: str, chunks: int) -> None:
     """Whole chunks are there or not at all; the second run leaves what one run would have left."""
     with child(IMPORT, url) as process:
         assert process.stdout is not None
         for _ in range(chunks):
             process.stdout.readline()
-    with shell(database) as connection:
-        (there,) = connection.execute("SELECT count(*) FROM suppression").fetchone()
-        assert connection.execute("SELECT coalesce(sum(count), 0) FROM ledger").fetchone() == (there,)
-        assert there % 100 == 0
-        assert there >= chunks * 100
+    [(there,)] = rows(url, "SELECT count(*) FROM suppression")
+    assert rows(url, "SELECT coalesce(sum(count), 0) FROM ledger") == [(there,)]
+    assert there % 100 == 0
+    assert there >= chunks * 100
 
     async def again() -> None:
         async with opened(url) as store:
@@ -365,10 +368,37 @@ def test_an_import_killed_in_the_middle_is_run_again_to_the_same_result(
             assert (done.new, done.known) == (2000, 0)
 
     run(again())
-    rows = contents(database)
-    assert len(rows) == 2000
-    assert {(row[3], row[5]) for row in rows} == {("import", 0)}
-    assert len({row[4] for row in rows}) == 1
+    made = contents(url)
+    assert len(made) == 2000
+    assert {(row[3], row[5]) for row in made} == {("import", False)}
+    assert len({row[4] for row in made}) == 1
+
+
+def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processor need not wait for the disk."""
+    made: list[int] = []
+    stored: list[int] = []
+
+    def making(rows: Sequence[Said]) -> Rows:
+        made.append(len(rows))
+        return Rows(len(rows), b"", rows)
+
+    async def storing(*_arguments: object, **_options: object) -> Outcome:
+        stored.append(len(stored) + 1)
+        await asyncio.to_thread(wait_for, lambda: len(made) > len(stored) or len(made) == 3)
+        return Outcome(0, 0)
+
+    async def scene() -> None:
+        async with opened(url) as store:
+            with store.staging() as staged:
+                staged.add(map(as_said, people(range(5))))
+                await bulk.import_staged(store, await begin(store), staged, ALICE)
+
+    monkeypatch.setattr(bulk, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(Rows, "of", making)
+    monkeypatch.setattr(bulk, "import_rows", storing)
+    run(scene())
+    assert (made, stored) == ([2, 2, 1], [1, 2, 3])
 
 
 def test_others_write_between_the_chunks_of_an_import(url: str) -> None:

@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import ClassVar
 from unittest.mock import patch
 
 import pytest
@@ -35,7 +34,9 @@ from consentmilter.service.suppressions import (
 )
 from consentmilter.store.batches import Batch
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, make_store, person, shell
+from tests.service.by_hand import rows
+from tests.service.emptied import emptied_store
+from tests.store.support import KEYS, NOON, person
 
 Key = tuple[bytes, str, Reason]
 Said = Assertion | HashAssertion
@@ -98,7 +99,7 @@ def ending_after(steps: int | None) -> Callable[[int], None]:
 class Restrictions(RuleBasedStateMachine):
     """A store beside a dictionary."""
 
-    make_store: ClassVar[Callable[..., str]]
+    kind = "sqlite"
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,9 +108,8 @@ class Restrictions(RuleBasedStateMachine):
         directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
         self.stack.enter_context(patch.object(bulk, "CHUNK_ROWS", 2))
         self.stack.enter_context(patch.object(undo, "SUBJECTS_AT_ONCE", 1))
-        self.database = directory / "consent.db"
-        url = type(self).make_store(directory)
-        self.store: Store = self.runner.run(self.stack.enter_async_context(Store.open(url, KEYS)))
+        self.url = emptied_store(self.kind, directory)
+        self.store: Store = self.runner.run(self.stack.enter_async_context(Store.open(self.url, KEYS)))
         self.rows: dict[Key, Suppression] = {}
         self.told: list[tuple[str, bytes]] = []
         self.chunks = 0
@@ -167,7 +167,7 @@ class Restrictions(RuleBasedStateMachine):
             self.runner.run(self.import_rows(batch, said, steps))
 
     async def import_rows(self, batch: Batch, said: list[Said], steps: int | None) -> None:
-        rows = distinct(said)
+        left = distinct(said)
         list_name = LIST if said and isinstance(said[0], HashAssertion) else None
         origin = f"list:{LIST}" if list_name else "import"
         with self.store.staging() as staged:
@@ -177,16 +177,16 @@ class Restrictions(RuleBasedStateMachine):
                 self.store, batch, staged, ALICE,
                 list_name=list_name, progress=ending_after(steps), now=lambda: self.now,
             )  # fmt: skip
-            if steps is not None and 2 * (steps - 1) < len(rows):
+            if steps is not None and 2 * (steps - 1) < len(left):
                 with pytest.raises(KilledError):
                     await work
-                rows = rows[: 2 * steps]
+                left = left[: 2 * steps]
             else:
                 outcome = await work
                 assert foreseen == outcome
                 assert outcome.new + outcome.known == len(said)
-        made = sum([self.say(each, origin, batch.id) for each in rows])
-        self.chunks += -(-len(rows) // 2)
+        made = sum([self.say(each, origin, batch.id) for each in left])
+        self.chunks += -(-len(left) // 2)
         assert made <= foreseen.new
 
     @precondition(lambda self: self.batches)
@@ -260,16 +260,16 @@ class Restrictions(RuleBasedStateMachine):
         entries = self.runner.run(history(self.store, PEOPLE))
         assert sorted((str(entry.action), entry.subject or b"") for entry in entries) == sorted(self.told)
         assert all(entry.evidence.commitment() == entry.commitment for entry in entries if entry.evidence)
-        with shell(self.database) as connection:
-            imports = connection.execute("SELECT count(*) FROM ledger WHERE action = 'import'").fetchone()
-        assert imports == (self.chunks,)
+        assert rows(self.url, "SELECT count(*) FROM ledger WHERE action = 'import'") == [(self.chunks,)]
 
 
-class OnSqlite(Restrictions):
-    """The store that there is without another being set up."""
+class RestrictionsOnPostgresql(Restrictions):
+    """The same on a server."""
 
-    make_store = staticmethod(make_store)
+    kind = "postgresql"
 
 
-TestOnSqlite = OnSqlite.TestCase
+TestOnSqlite = Restrictions.TestCase
 TestOnSqlite.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestOnPostgresql = RestrictionsOnPostgresql.TestCase
+TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=4)

@@ -20,12 +20,12 @@ from consentmilter.store.writer import Store
 from tests.service.people import (
     ALICE,
     HAND,
-    Files,
+    Databases,
     address,
     asked,
     consented,
+    databases,
     failed,
-    files,
     journalled,
     listed,
     named,
@@ -33,6 +33,7 @@ from tests.service.people import (
     opt_out,
     wrote,
 )
+from tests.store.stores import KINDS
 from tests.store.support import NOON, person, run
 
 DAY = timedelta(days=1)
@@ -40,12 +41,18 @@ LONG_AGO = NOON - 400 * DAY
 AFTER = NOON + 3 * DAY
 
 
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store, unless it says on which."""
+    return str(request.param)
+
+
 @pytest.fixture
-def site(url: str) -> Files:
-    return files(url)
+def site(url: str) -> Databases:
+    return databases(url)
 
 
-def terms(site: Files, *kinds: Kind, before: datetime = AFTER) -> Terms:
+def terms(site: Databases, *kinds: Kind, before: datetime = AFTER) -> Terms:
     """These kinds, or all, are old before that time; all others are kept for ever."""
     return Terms({kind: before if not kinds or kind in kinds else None for kind in Kind}, site.journal)
 
@@ -55,7 +62,7 @@ def removed(done: list[Pruned]) -> dict[Kind, tuple[int, int]]:
     return {each.kind: (each.removed, each.kept) for each in done if each.removed or each.kept}
 
 
-async def old_in_every_way(store: Store, site: Files, number: int) -> None:
+async def old_in_every_way(store: Store, site: Databases, number: int) -> None:
     """Have a record of each kind about the person that is old by now, and one that lasts."""
     await opt_out(store, number, "acme", expires=NOON + DAY)
     await opt_out(store, number, "*", Reason.COMPLAINT)
@@ -75,7 +82,7 @@ EVERY = {
 }
 
 
-def test_what_is_too_old_goes_and_the_preview_says_so_before(site: Files) -> None:
+def test_what_is_too_old_goes_and_the_preview_says_so_before(site: Databases) -> None:
     """Of each kind; the opt-out that has no end stays, and so does every entry of the ledger."""
 
     async def scene() -> None:
@@ -92,11 +99,11 @@ def test_what_is_too_old_goes_and_the_preview_says_so_before(site: Files) -> Non
     run(scene())
     assert site.verdicts() == []
     assert [site.rows(f"SELECT * FROM {table}") for table in ("review", "confirmation", "soft_bounce")] == [[], [], []]
-    assert site.rows("SELECT data FROM ledger_evidence WHERE data LIKE '%x.example%'") == []
+    assert site.rows("SELECT 1 FROM ledger_evidence WHERE CAST(data AS TEXT) LIKE '%x.example%'") == []
     site.refuse_altered()
 
 
-def test_each_removal_has_its_entry_in_the_ledger(site: Files) -> None:
+def test_each_removal_has_its_entry_in_the_ledger(site: Databases) -> None:
     """With what it was, of before which time, and how much."""
 
     async def scene() -> None:
@@ -110,22 +117,22 @@ def test_each_removal_has_its_entry_in_the_ledger(site: Files) -> None:
     assert entries == [(kind, count, AFTER.isoformat(), "alice", "cli") for kind, (count, _) in EVERY.items()]
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_of_a_kind_without_a_term_everything_is_kept(site: Files, kind: Kind) -> None:
+@pytest.mark.parametrize("endless", Kind)
+def test_of_a_kind_without_a_term_everything_is_kept(site: Databases, endless: Kind) -> None:
     """And of the others nothing is kept for its sake."""
 
     async def scene() -> None:
         async with opened(site) as store:
             await old_in_every_way(store, site, 1)
-            others = [each for each in Kind if each is not kind]
+            others = [each for each in Kind if each is not endless]
             done = await prune(store, terms(site, *others), ALICE, now=lambda: AFTER)
             assert removed(done) == {each: EVERY[each] for each in others}
-            assert next(each.before for each in done if each.kind is kind) is None
+            assert next(each.before for each in done if each.kind is endless) is None
 
     run(scene())
 
 
-def test_what_is_not_old_yet_stays(site: Files) -> None:
+def test_what_is_not_old_yet_stays(site: Databases) -> None:
     """To the last row, and the ledger says nothing."""
 
     async def scene() -> None:
@@ -140,7 +147,7 @@ def test_what_is_not_old_yet_stays(site: Files) -> None:
 
 
 @pytest.mark.parametrize("keeping", ["hold", "restriction"])
-def test_what_must_be_kept_of_a_person_is_kept_back_and_counted(site: Files, keeping: str) -> None:
+def test_what_must_be_kept_of_a_person_is_kept_back_and_counted(site: Databases, keeping: str) -> None:
     """A legal hold, or a restriction, keeps every kind, for that person and no other, until it ends."""
 
     async def scene() -> None:
@@ -165,7 +172,7 @@ def test_what_must_be_kept_of_a_person_is_kept_back_and_counted(site: Files, kee
     run(scene())
 
 
-def test_mail_that_nobody_has_read_is_never_too_old(site: Files) -> None:
+def test_mail_that_nobody_has_read_is_never_too_old(site: Databases) -> None:
     """Somebody asked for something."""
 
     async def scene() -> None:
@@ -177,7 +184,7 @@ def test_mail_that_nobody_has_read_is_never_too_old(site: Files) -> None:
     assert site.rows("SELECT id FROM review") == [("id1",)]
 
 
-def test_entries_of_hash_lists_go_after_their_end(site: Files) -> None:
+def test_entries_of_hash_lists_go_after_their_end(site: Databases) -> None:
     """Those without one stay."""
 
     async def scene() -> None:
@@ -191,7 +198,7 @@ def test_entries_of_hash_lists_go_after_their_end(site: Files) -> None:
 
 
 @pytest.mark.parametrize(("state", "kept"), [(ConsentState.GRANTED, True), (ConsentState.WITHDRAWN, False)])
-def test_what_proves_a_consent_that_holds_is_kept(site: Files, state: ConsentState, kept: bool) -> None:
+def test_what_proves_a_consent_that_holds_is_kept(site: Databases, state: ConsentState, kept: bool) -> None:
     """Whoever mails on the strength of it must be able to show it; of one that was withdrawn the proof goes."""
 
     async def scene() -> None:
@@ -208,7 +215,7 @@ def test_what_proves_a_consent_that_holds_is_kept(site: Files, state: ConsentSta
 
 
 def test_more_than_one_chunk_goes_in_chunks_and_others_write_in_between(
-    site: Files, monkeypatch: pytest.MonkeyPatch
+    site: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The lock is free between two of them: whoever waits for it gets it before the prune is over."""
     monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 3)
@@ -239,7 +246,7 @@ def test_more_than_one_chunk_goes_in_chunks_and_others_write_in_between(
     assert site.rows("SELECT count(*) FROM suppression") == [(1,)]
 
 
-def test_a_prune_that_was_cut_short_is_completed_by_the_next(site: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prune_that_was_cut_short_is_completed_by_the_next(site: Databases, monkeypatch: pytest.MonkeyPatch) -> None:
     """What went before is gone and told, what was left goes later."""
     monkeypatch.setattr(retention, "RECORDS_AT_ONCE", 3)
 
@@ -259,7 +266,9 @@ def test_a_prune_that_was_cut_short_is_completed_by_the_next(site: Files, monkey
     assert site.rows("SELECT sum(count) FROM ledger WHERE action = 'prune'") == [(8,)]
 
 
-def test_a_suppression_that_was_asserted_again_meanwhile_stays(site: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suppression_that_was_asserted_again_meanwhile_stays(
+    site: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is looked at again when it goes, and then it holds."""
     found = statements.find
 
@@ -281,20 +290,21 @@ def test_a_suppression_that_was_asserted_again_meanwhile_stays(site: Files, monk
     run(scene())
 
 
-def test_a_store_that_is_locked_is_told_and_nothing_is_removed(site: Files) -> None:
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+def test_a_store_that_is_locked_is_told_and_nothing_is_removed(site: Databases) -> None:
     """Like any other change."""
 
     async def scene() -> None:
         async with Store.open(site.url, {}, lock_timeout=0.2) as store:
             await opt_out(store, 1, expires=NOON + DAY)
-            with locked(site.paths[0], 1), pytest.raises(StoreError, match="locked"):
+            with locked(site.files[0], 1), pytest.raises(StoreError, match="locked"):
                 await prune(store, terms(site, Kind.EXPIRED), ALICE)
 
     run(scene())
     assert site.rows("SELECT count(*) FROM suppression") == [(1,)]
 
 
-def test_ten_thousand_verdicts_go_in_several_steps(site: Files) -> None:
+def test_ten_thousand_verdicts_go_in_several_steps(site: Databases) -> None:
     """And a person's verdicts among them, who is under a hold, stay."""
     journalled(site, *([1] * 9_990), *([2] * 20), at=LONG_AGO)
 

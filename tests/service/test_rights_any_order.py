@@ -30,8 +30,9 @@ from consentmilter.service.suppressions import assert_one, begin_batch, import_c
 from consentmilter.store import consents
 from consentmilter.store.retention import Kind
 from consentmilter.store.writer import Store
-from tests.service.people import ALICE, Files, address, files, journalled, named, opened
-from tests.store.support import NOON, make_store, person
+from tests.service.emptied import emptied_store
+from tests.service.people import ALICE, Databases, address, databases, journalled, named, opened
+from tests.store.support import NOON, person
 from tests.unit.making import FACTOR, stream
 
 NEWSLETTER = stream("acme.news")
@@ -48,12 +49,14 @@ ends = st.none() | st.integers(1, 60)
 class Asking(RuleBasedStateMachine):
     """The store and the journal beside what should be in them."""
 
+    kind = "sqlite"
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
         directory = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
-        self.site: Files = files(make_store(directory))
+        self.site: Databases = databases(emptied_store(self.kind, directory))
         self.store: Store = self.runner.run(self.stack.enter_async_context(opened(self.site)))
         self.now = NOON
         self.rows: dict[Row, datetime | None] = {}
@@ -242,5 +245,13 @@ class Asking(RuleBasedStateMachine):
         self.site.refuse_altered()
 
 
+class AskingPostgresql(Asking):
+    """The same on a server."""
+
+    kind = "postgresql"
+
+
 TestAsking = Asking.TestCase
 TestAsking.settings = settings(max_examples=8 * FACTOR, stateful_step_count=25, deadline=None, database=None)
+TestAskingPostgresql = AskingPostgresql.TestCase
+TestAskingPostgresql.settings = settings(TestAsking.settings, max_examples=2 * FACTOR)

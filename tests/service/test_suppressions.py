@@ -15,12 +15,20 @@ from consentmilter.model import Assertion, Reason, Suppression
 from consentmilter.service.suppressions import Actor, Outcome, assert_many, assert_one, held, history, lift
 from consentmilter.store.sqlite.lock import held as lock_held
 from consentmilter.store.writer import Store
-from tests.store.support import KEYS, NOON, person, run, shell
+from tests.service.by_hand import by_hand, rows
+from tests.store.stores import KINDS
+from tests.store.support import KEYS, NOON, person, run
 
 ALICE = Actor("alice", "cli")
 CLICK = Actor("", "click")
 LATER = NOON + timedelta(hours=1)
 SAID = Assertion(person(1), "one@x.example", "acme.news", Reason.UNSUBSCRIBE)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store, unless it says on which."""
+    return str(request.param)
 
 
 @asynccontextmanager
@@ -88,7 +96,7 @@ def test_the_time_when_a_person_said_so_counts_where_it_is_known(url: str) -> No
     run(scene())
 
 
-def test_without_personal_fields_an_entry_has_no_evidence(url: str, database: Path) -> None:
+def test_without_personal_fields_an_entry_has_no_evidence(url: str) -> None:
     """Where addresses are not stored, a click leaves nothing but the key."""
 
     async def scene() -> None:
@@ -99,11 +107,10 @@ def test_without_personal_fields_an_entry_has_no_evidence(url: str, database: Pa
             assert [row.origin for row in await held(store, [person(1)])] == ["click"]
 
     run(scene())
-    with shell(database) as connection:
-        assert connection.execute("SELECT count(*) FROM ledger_evidence").fetchone() == (0,)
+    assert rows(url, "SELECT count(*) FROM ledger_evidence") == [(0,)]
 
 
-def test_evidence_can_be_blanked_under_an_entry_that_stays(url: str, database: Path) -> None:
+def test_evidence_can_be_blanked_under_an_entry_that_stays(url: str) -> None:
     """What erasure will do: the entry keeps its commitment, which tells nothing without the salt."""
 
     async def entry_now() -> Entry:
@@ -119,8 +126,8 @@ def test_evidence_can_be_blanked_under_an_entry_that_stays(url: str, database: P
     before = run(entry_now())
     assert before.evidence is not None
     assert before.commitment == before.evidence.commitment()
-    with shell(database) as connection:
-        connection.execute("UPDATE ledger_evidence SET salt = x'', data = '{}'")
+    with by_hand(url) as hand:
+        hand.execute("UPDATE ledger_evidence SET salt = ?, data = '{}'", (b"",))
     assert run(entry_now()) == replace(before, evidence=Evidence(b"", {}))
 
 
@@ -199,7 +206,7 @@ def test_one_person_named_twice_in_one_call_repeats(url: str) -> None:
     run(scene())
 
 
-def test_of_several_assertions_all_go_in_or_none(url: str, database: Path) -> None:
+def test_of_several_assertions_all_go_in_or_none(url: str) -> None:
     """A bad one among them leaves neither rows nor entries."""
 
     async def scene() -> None:
@@ -208,11 +215,11 @@ def test_of_several_assertions_all_go_in_or_none(url: str, database: Path) -> No
                 await assert_many(store, [SAID, replace(SAID, subject=b"short")], ALICE, now=noon)
 
     run(scene())
-    with shell(database) as connection:
-        for table in ("suppression", "ledger", "ledger_evidence"):
-            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    for table in ("suppression", "ledger", "ledger_evidence"):
+        assert rows(url, f"SELECT count(*) FROM {table}") == [(0,)]
 
 
+@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
 def test_an_assertion_that_cannot_be_stored_is_an_error(url: str, database: Path) -> None:
     """So that a click is answered 503 and not 200; nothing of it happens later."""
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +30,10 @@ from consentmilter.store import undoing as store_undoing
 from consentmilter.store.batches import Batch
 from consentmilter.store.schema import suppression
 from consentmilter.store.writer import Store
+from tests.service.by_hand import rows
 from tests.service.test_suppressions import ALICE, CLICK, LATER, later, noon, opened
-from tests.store.support import NOON, child, person, run, shell
+from tests.store.stores import KINDS
+from tests.store.support import NOON, child, person, run
 
 UNDO = """
 import asyncio, sys
@@ -44,6 +45,12 @@ async def main(url, batch):
         await undo.undo(store, batch, ALICE, progress=lambda done: print(done, flush=True))
 asyncio.run(main(*sys.argv[1:]))
 """
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each test runs on each kind of store, unless it says on which."""
+    return str(request.param)
 
 
 def people(numbers: Sequence[int]) -> list[Assertion]:
@@ -149,7 +156,7 @@ def test_each_person_has_an_entry_that_names_the_import(url: str) -> None:
     run(scene())
 
 
-def test_a_hash_list_is_undone_with_one_entry(url: str, database: Path) -> None:
+def test_a_hash_list_is_undone_with_one_entry(url: str) -> None:
     """A digest names nobody; the entry holds their number, and a digest over them."""
 
     async def scene() -> None:
@@ -170,9 +177,7 @@ def test_a_hash_list_is_undone_with_one_entry(url: str, database: Path) -> None:
             assert [row.subject for row in await held(store, [each.digest for each in said])] == [said[0].digest]
 
     run(scene())
-    with shell(database) as connection:
-        entries = connection.execute("SELECT subject, count, length(digest) FROM ledger WHERE action = 'lift'")
-        assert entries.fetchall() == [(None, 2, 32)]
+    assert rows(url, "SELECT subject, count, length(digest) FROM ledger WHERE action = 'lift'") == [(None, 2, 32)]
 
 
 def test_the_same_file_is_another_import_after_an_undo(url: str) -> None:
@@ -197,7 +202,7 @@ def test_the_same_file_is_another_import_after_an_undo(url: str) -> None:
     run(scene())
 
 
-def test_an_undo_that_was_killed_is_completed_by_the_next(url: str, database: Path) -> None:
+def test_an_undo_that_was_killed_is_completed_by_the_next(url: str) -> None:
     """What it told is gone; each person who was lifted has one entry, and nobody two."""
 
     async def imported() -> str:
@@ -219,11 +224,10 @@ def test_an_undo_that_was_killed_is_completed_by_the_next(url: str, database: Pa
         process.kill()
     assert told == 100
     run(completed(batch))
-    with shell(database) as connection:
-        assert connection.execute("SELECT count(*) FROM suppression").fetchone() == (0,)
-        lifts = "SELECT count(*), count(DISTINCT subject) FROM ledger WHERE action = 'lift'"
-        assert connection.execute(lifts).fetchone() == (2000, 2000)
-        assert connection.execute("SELECT count(*) FROM ledger_evidence").fetchone() == (2000,)
+    assert rows(url, "SELECT count(*) FROM suppression") == [(0,)]
+    lifts = "SELECT count(*), count(DISTINCT subject) FROM ledger WHERE action = 'lift'"
+    assert rows(url, lifts) == [(2000, 2000)]
+    assert rows(url, "SELECT count(*) FROM ledger_evidence") == [(2000,)]
 
 
 def test_others_write_between_the_parts_of_an_undo(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

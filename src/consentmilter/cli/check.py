@@ -35,7 +35,7 @@ def check(
     command: Command = context.obj
     streams, asked = command.streams(stream), question(subject, command.ring, command.site.foldings)
     with reader(command) as store:
-        found = store.look_up(asked.keys)
+        found = store.look_up(asked.keys, lambda: asked.keys)
     decisions = list(zip(streams, asked.decide(streams, found, now()), strict=True))
     sent = all(decision.verdict is Verdict.ACCEPT for _, decision in decisions)
     if as_json:

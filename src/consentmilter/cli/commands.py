@@ -34,6 +34,7 @@ COMMANDS = {
     "trace": "trace:trace",
     "report": "report:report",
     "stats": "stats:stats",
+    "store": "store:app",
     "doctor": "doctor:doctor",
     "config": "config:app",
 }

@@ -21,7 +21,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change,
 READER_LEFT = 141
 """What a shell shows of a program that SIGPIPE ended: `consentmilter explain ... | head -1`."""
 
-_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*(?=@)|(?<=[?&])(password)=[^&]*", re.IGNORECASE)
+_PASSWORD = re.compile(r"(?<=://)([^:@/]*):.*(?=@)|(?<=[?&])((?:ssl)?password)=[^&]*", re.IGNORECASE)
 
 
 class OutputError(ConsentMilterError):

@@ -1,7 +1,7 @@
 """`consentmilter trace`: which rule a message meets, and what would become of it, without sending it."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -123,9 +123,9 @@ def _fields(message: str) -> list[tuple[str, str]]:
 
 
 def _desk(command: Command, look_up: LookUp, findings: _Findings) -> Desk:
-    def looked_up(subjects: Sequence[bytes]) -> Facts:
+    def looked_up(subjects: Sequence[bytes], digests: Callable[[], Sequence[bytes]]) -> Facts:
         try:
-            return look_up(subjects)
+            return look_up(subjects, digests)
         except StoreError as error:
             findings.fault = findings.fault or error
             raise

@@ -69,11 +69,11 @@ class RowReader:
             known.setdefault(word(name), at)
         self._at = {ours: places[0] for ours, places in self.found.items()}
         self._who = next(ours for ours in _WHO if ours in self._at)
-        self.email, self._reason, self._origin, self._date, self._expires, self._scope = (
+        self.email, self._reason, self._origin, self.date, self._expires, self._scope = (
             self._at.get(ours, -1) for ours in ("email", "reason", "origin", "date", "expires", "scope")
         )
         self._optout = self._at.get("optout", -1)
-        self._width = len(names)
+        self.width = len(names)
         self._dialect = dialect
         self._meanings = _Meanings({**COMMON_WORDS, **dialect.words})
         self._passed = [
@@ -84,10 +84,12 @@ class RowReader:
         self._flags = [(known[column], reason) for column, reason in dialect.flags.items() if column in known]
         self._guarded = not of_json and (dialect.guarded or known.keys() >= _OURS)
         self._sorted = bool(self._passed or self._flags or dialect.nobody or self._optout >= 0)
+        self.is_simple = self.email >= 0 > max(self._expires, self._scope) and not (self._guarded or self._sorted)
+        """Whether nothing but an address, a reason and a date tells what a row says."""
 
     def __call__(self, line: int, cells: Sequence[str]) -> Row:
         """What the row says; `line` is where it begins."""
-        if self._guarded or len(cells) < self._width:
+        if self._guarded or len(cells) < self.width:
             cells = self._complete(cells)
         try:
             kind, reason = self._sort(cells) if self._sorted else (None, None)
@@ -98,10 +100,18 @@ class RowReader:
         except ValueFault:
             return self._bad(line, cells)
 
+    def reasons(self, cells: Sequence[str]) -> list[Reason | None] | None:
+        """The reasons of several whole rows, whose cells follow each other; None if one of them is no opt-out."""
+        if self._reason < 0:
+            return [None] * (len(cells) // self.width)
+        texts, origins = cells[self._reason :: self.width], cells[self._origin :: self.width]
+        found = [self._meanings[each] for each in (texts if self._origin < 0 else zip(texts, origins, strict=True))]
+        return None if any(kind for kind, _ in found) else [reason for _, reason in found]
+
     def _complete(self, cells: Sequence[str]) -> Sequence[str]:
         """The cells as they were meant: none missing at the end, and without the marks of our own files."""
-        if len(cells) < self._width:
-            cells = [*cells, *[""] * (self._width - len(cells))]
+        if len(cells) < self.width:
+            cells = [*cells, *[""] * (self.width - len(cells))]
         return list(map(unguarded, cells)) if self._guarded else cells
 
     def _sort(self, cells: Sequence[str]) -> tuple[str | None, Reason | None]:
@@ -124,7 +134,7 @@ class RowReader:
         return self._meanings[text if self._origin < 0 else (text, cells[self._origin])]
 
     def _said(self, line: int, cells: Sequence[str], reason: Reason | None) -> Row:
-        at = moment(cells[self._date]) if self._date >= 0 else None
+        at = moment(cells[self.date]) if self.date >= 0 else None
         expires = moment(cells[self._expires]) if self._expires >= 0 else None
         scope = cells[self._scope] or None if self._scope >= 0 else None
         if self.email >= 0:

@@ -1,7 +1,7 @@
 """CSV: rows of cells, below a header or without one.
 
 A quote that is never closed makes one bad row and no more: the lines that it swallowed are read again as rows. Lines
-without quotes, which most are, take a short way that comes to the same.
+without quotes, which most are, take a short way that comes to the same, many of them at once where they are alike.
 """
 
 import csv
@@ -12,9 +12,14 @@ from typing import Self
 from consentmilter.importers.columns import RowReader
 from consentmilter.importers.lines import BYTE_ORDER_MARK, MAX_LINE, TOO_LONG, Read, blocks, is_blank, plain, too_long
 from consentmilter.importers.rows import BadRow, Row, clipped
+from consentmilter.importers.tables import Table, table_of
 
 MAX_RECORD_LINES = 100
 """How many lines a quoted field may reach over, so that a quote without its end is noticed soon."""
+
+
+_ALIKE = 100
+"""As many lines are taken apart together; one that is not like the others makes them all be looked at."""
 
 
 class UnreadableError(Exception):
@@ -74,6 +79,17 @@ class Lines:
 
 def read(text: Read, delimiter: str, names: Sequence[str], reader: RowReader, *, header: bool) -> Iterator[Row]:
     """Every row; of a file with a header, those below it."""
+    for part in read_parts(text, delimiter, names, reader, header=header):
+        if isinstance(part, Table):
+            yield from part.rows()
+        else:
+            yield part
+
+
+def read_parts(
+    text: Read, delimiter: str, names: Sequence[str], reader: RowReader, *, header: bool
+) -> Iterator[Row | Table]:
+    """The same rows, those that are alike by the table."""
     source, width = Lines(text), len(names)
     if header:
         pass_header(source, delimiter, names)
@@ -83,7 +99,10 @@ def read(text: Read, delimiter: str, names: Sequence[str], reader: RowReader, *,
         if lines is None:
             yield from _careful(source, delimiter, reader, width)
         elif lines:
-            yield from _quick(lines, first, delimiter, reader, width)
+            for start in range(0, len(lines), _ALIKE):
+                some, number = lines[start : start + _ALIKE], first + start
+                table = table_of(some, number, delimiter, reader)
+                yield from _quick(some, number, delimiter, reader, width) if table is None else (table,)
         else:
             return
 

@@ -10,13 +10,15 @@ import again leaves the same as one that nothing interrupted. Raises UsageError 
 store's errors.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 
 from consentmilter.model import Assertion, HashAssertion, Reason
 from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, utc_now
 from consentmilter.store.batches import Batch
 from consentmilter.store.chunks import Said
-from consentmilter.store.staging import Staging
+from consentmilter.store.staging import Rows, Staging
 from consentmilter.store.suppressions import Key, to_said
 from consentmilter.store.writer import Store
 
@@ -46,11 +48,23 @@ async def import_staged(
 ) -> Outcome:
     """Assert the rows of a batch, of a hash list if there is a `list_name`."""
     new = done = 0
-    for chunk in rows.chunks(CHUNK_ROWS):
-        new += (await import_rows(store, batch, chunk, actor, list_name=list_name, now=now)).new
-        done += len(chunk)
-        progress(done)
+    async with aclosing(_ahead(map(Rows.of, rows.chunks(CHUNK_ROWS)))) as chunks:
+        async for chunk in chunks:
+            new += (await import_rows(store, batch, chunk, actor, list_name=list_name, now=now)).new
+            done += chunk.count
+            progress(done)
     return Outcome(new, len(rows) - new)
+
+
+async def _ahead(chunks: Iterator[Rows]) -> AsyncGenerator[Rows]:
+    """The chunks, the next of which is made in another thread while the database is busy with one."""
+    coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+    try:
+        while chunk := await coming:
+            coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+            yield chunk
+    finally:
+        await asyncio.wait([coming])  # it reads from what the caller closes next
 
 
 async def preview_staged(store: Store, rows: Staging, *, progress: Progress = lambda _rows: None) -> Outcome:

@@ -20,14 +20,17 @@ _NEEDLESS_QUOTES = re.compile(r'^"([^"\\]*)"$')
 class Candidate:
     """A recipient that was not refused; `decided` is None while the stream is not known.
 
-    `subjects` are the person's own keys, those of the domains, then the digests that a hash list may hold. `own` are
-    those of them that stand for the person who gets the mail, and for nobody else.
+    `subjects` are the person's own keys, then those of the domains. `own` are what stands for the person who gets the
+    mail, and for nobody else. `spellings` are how each of the addresses may have been written for a hash list, that of
+    the person first.
     """
 
     raw: str
     subjects: tuple[bytes, ...]
     own: frozenset[bytes]
+    spellings: tuple[tuple[str, str], ...]
     removable: bool
+    listed: tuple[bytes, ...] = ()
     decided: Decision | None = None
     counted: bool = False
 
@@ -38,9 +41,21 @@ class Candidate:
         texts = (raw,) if plain or not resolved else (resolved, raw)
         addresses = [canonical(text) for text in texts]
         subjects = dict.fromkeys(each for address in addresses for each in subjects_for(address, ring, foldings))
-        listed = [digests(str(address), text.strip("<> ")) for address, text in zip(addresses, texts, strict=True)]
-        own = frozenset((*own_subjects_of(addresses[0], ring, foldings), *listed[0]))
-        return cls(raw, (*subjects, *chain(*listed)), own, plain and not _has_surrogate(raw))
+        spellings = tuple((str(address), text.strip("<> ")) for address, text in zip(addresses, texts, strict=True))
+        own = frozenset(own_subjects_of(addresses[0], ring, foldings))
+        return cls(raw, tuple(subjects), own, spellings, plain and not _has_surrogate(raw))
+
+    def digests(self) -> tuple[bytes, ...]:
+        """What a hash list may hold: from now on it is part of `keys`, and what is the person's part of `own`."""
+        listed = [digests(*written) for written in self.spellings]
+        self.listed = tuple(chain(*listed))
+        self.own |= frozenset(listed[0])
+        return self.listed
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """Everything that was looked for."""
+        return self.subjects + self.listed
 
     @property
     def person(self) -> bytes:

@@ -12,8 +12,11 @@ from consentmilter.policy.settle import Pass
 from consentmilter.policy.site import Site
 from consentmilter.service.leases import Allowance
 
-LookUp = Callable[[Sequence[bytes]], Facts]
-"""All suppressions and consents of these subject keys; raises `StoreError`."""
+LookUp = Callable[[Sequence[bytes], Callable[[], Sequence[bytes]]], Facts]
+"""All suppressions and consents of these subject keys; raises `StoreError`.
+
+The second makes the digests under which hash lists may hold the people. It is called only if there is a hash list.
+"""
 
 
 @dataclass(frozen=True, slots=True)

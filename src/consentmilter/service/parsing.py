@@ -4,16 +4,16 @@ What a chunk holds is rows as the store has them: of millions, each step between
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from itertools import islice
-from typing import BinaryIO
+from itertools import islice, repeat
+from typing import BinaryIO, cast
 
 from consentmilter.addresses import Foldings, plain
 from consentmilter.errors import AddressError
-from consentmilter.importers import BadRow, Entry, Hashed, Keyed, Plan, Row, Skipped, read_rows
+from consentmilter.importers import BadRow, Entry, Hashed, Keyed, Plan, Row, Skipped, Table, read_parts
 from consentmilter.importers.rows import clipped
 from consentmilter.keys import KeyRing, subject_maker
 from consentmilter.model import Reason
@@ -24,6 +24,8 @@ from consentmilter.store.text import printable
 from consentmilter.subjects import subject_named
 
 _AT_ONCE = 100
+"""Parts of a file, of which one may be a table, between two looks at whether there is enough."""
+
 _MOST_SAID = 10_000
 _MOST_BAD = 200
 _MOST_SKIPPED = 100_000
@@ -83,8 +85,8 @@ def chunks(file: BinaryIO, job: Job) -> Iterator[Chunk]:
     """Everything that the file says."""
     speaker, chunk = _Speaker(job), Chunk()
     with text_of(file, job.packing, job.encoding) as text:
-        rows = read_rows(text.read, job.plan)
-        while some := list(islice(rows, _AT_ONCE)):
+        parts = read_parts(text.read, job.plan)
+        while some := list(islice(parts, _AT_ONCE)):
             speaker.put(some, chunk)
             if chunk.is_full():
                 chunk.octets = file.tell()
@@ -108,25 +110,54 @@ class _Speaker:
         if job.reason is Reason.IMPORTED:  # another one was chosen by the user, who knows better than the table
             self._reason = job.plan.dialect.reason or job.reason
 
-    def put(self, rows: Sequence[Row], chunk: Chunk) -> None:
-        """Put what the rows say into the chunk."""
-        subject_of, scope, reason, keep, say = (
-            self._subject_of,
-            self._scope,
-            self._reason,
-            self._keep,
-            chunk.said.append,
-        )
-        for row in rows:
+    def put(self, parts: Sequence[Row | Table], chunk: Chunk) -> None:
+        """Put what the parts of a file say into the chunk."""
+        subject_of, scope, reason, keep = self._subject_of, self._scope, self._reason, self._keep
+        say = chunk.said.append
+        for part in parts:
             # Nearly all rows are plain addresses that hold for ever, and of millions of them each step counts.
-            if row.__class__ is Entry and row.expires is None and row.scope is None and not self._job.foldings:
-                address = plain(row.address)
+            if part.__class__ is Entry and part.expires is None and part.scope is None and not self._job.foldings:
+                address = plain(part.address)
                 if address is not None:
-                    since = None if row.at is None else _seconds(row.at)
-                    text = _TEXTS[row.reason or reason]
+                    since = None if part.at is None else _seconds(part.at)
+                    text = _TEXTS[part.reason or reason]
                     say((subject_of(address), scope, text, since, None, address if keep else None))
                     continue
-            self._put(row, chunk)
+            if isinstance(part, Table):
+                self._put_table(part, chunk)
+            else:
+                self._put(part, chunk)
+
+    def _put_table(self, table: Table, chunk: Chunk) -> None:
+        """Put the plain addresses of a table into the chunk together, and between them what takes a closer look."""
+        addresses = [None] * len(table.addresses) if self._job.foldings else list(map(plain, table.addresses))
+        start = 0
+        for odd in [at for at, address in enumerate(addresses) if address is None]:
+            self._say(table, start, cast("list[str]", addresses[start:odd]), chunk)
+            self._put(table.row(odd), chunk)
+            start = odd + 1
+        self._say(table, start, cast("list[str]", addresses[start:]), chunk)
+
+    def _say(self, table: Table, start: int, addresses: list[str], chunk: Chunk) -> None:
+        """Put so many rows of the table, from one on, into the chunk, by their addresses' canonical form."""
+        if not addresses:
+            return
+        some = slice(start, start + len(addresses))
+        chunk.said += zip(
+            map(self._subject_of, addresses),
+            repeat(self._scope),
+            self._texts(table.reasons[some]),
+            [None if at is None else _seconds(at) for at in table.times[some]],
+            repeat(None),
+            addresses if self._keep else repeat(None),
+            strict=False,  # what is the same for all has no end
+        )
+
+    def _texts(self, reasons: list[Reason | None]) -> Iterable[str]:
+        """The reasons as the store has them."""
+        if reasons.count(reasons[0]) == len(reasons):
+            return repeat(_TEXTS[reasons[0] or self._reason])
+        return [_TEXTS[reason or self._reason] for reason in reasons]
 
     def _put(self, row: Row, chunk: Chunk) -> None:
         match row:

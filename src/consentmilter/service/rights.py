@@ -188,10 +188,11 @@ class _Work:
         One that ends by an erasure leaves nothing that could be erased.
         """
         said = replace(consent, origin=self._hand.actor.origin)
-        new = changed_by(Said(said, proven=False), await consents.of_subjects(self._connection, person.keys))
-        if new is None:
+        changed = changed_by(Said(said, proven=False), await consents.of_subjects(self._connection, person.keys))
+        if not changed:
             return False
-        await consents.put(self._connection, [new])
+        await consents.put(self._connection, changed)
+        new = changed[0]
         action = Action.WITHDRAW if new.state is ConsentState.WITHDRAWN else Action.GRANT
         told = {"address": new.address, "evidence": evidence, "basis": new.basis.value, "at": new.at.isoformat()}
         await self._tell(action, new.subject, new.stream, None, told if evidence else {})

@@ -229,14 +229,17 @@ class Screening:
         if not candidates:
             return
         try:
-            found = self.desk.look_up([subject for c in candidates for subject in c.subjects])
+            found = self.desk.look_up(
+                [subject for c in candidates for subject in c.subjects],
+                lambda: [digest for c in candidates for digest in c.digests()],
+            )
         except StoreError as error:
             self.desk.notice("store_unavailable", ref=self.ref, queue_id=self.queue_id, cause=str(error))
             for candidate in candidates:
                 candidate.decided = undecidable(stream)
             return
         now = self.desk.now()
-        people = ((candidate.subjects, candidate.own) for candidate in candidates)
+        people = ((candidate.keys, candidate.own) for candidate in candidates)
         for candidate, facts in zip(candidates, shared_out(found, people), strict=True):
             candidate.decided = decide(stream, facts, now)
 

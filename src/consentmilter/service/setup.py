@@ -1,6 +1,7 @@
 """Make what a site needs to begin: configuration, key file, store and journal. Running it again changes nothing.
 
-Whatever a run that was cut short left behind, the next one completes. Raises `UsageError` or `KeyFileError` where
+Whatever a run that was cut short left behind, the next one completes. Of a store on a server, the tables are made; the
+database and the role are the server's administrator's. Raises `UsageError` or `KeyFileError` where
 something is in the way, and `StoreError` for the databases.
 """
 
@@ -21,9 +22,9 @@ from consentmilter.service.keyfile import Random
 from consentmilter.service.newfile import make_directory, refusals_of, write_new
 from consentmilter.service.places import journal_url
 from consentmilter.service.sealing import seal_all
+from consentmilter.store.databases import database
 from consentmilter.store.migrate import migrate, record_keys, schema_version
 from consentmilter.store.schema import CORE, JOURNAL, Tree
-from consentmilter.store.sqlite.files import database_path
 from consentmilter.store.writer import Store
 
 ACCOUNT = "consentmilter"
@@ -61,9 +62,11 @@ def make_config(path: Path) -> State:
 def make_keys(config: Config, random: Random) -> State:
     """Make the key file, unless there is one; refused where the store was made with one that is missing now."""
     if not config.keys.file.exists() and _store_has_schema(config):
+        place = database(config.store.url)
+        anew = f"move {place.name} away" if place.file else f"in another database than {place.name}"
         raise KeyFileError(
             f"{config.keys.file}: there is no such file, but the store was made with one: put that one back "
-            f"(without it, the store can only be begun anew: move {database_path(config.store.url)} away)"
+            f"(without it, the store can only be begun anew: {anew})"
         )
     make_directory(config.keys.file.parent, 0o755)
     made = keyfile.make_keys(config.keys.file, random, _share())
@@ -106,7 +109,8 @@ def gives_to_service() -> bool:
 
 
 def _store_has_schema(config: Config) -> bool:
-    return database_path(config.store.url).exists() and schema_version(config.store.url) is not None
+    file = database(config.store.url).file
+    return (file is None or file.exists()) and schema_version(config.store.url) is not None
 
 
 def _made(made: bool) -> State:
@@ -114,15 +118,16 @@ def _made(made: bool) -> State:
 
 
 def _make_database(url: str, tree: Tree) -> State:
-    make_directory(database_path(url).parent, STORE_MODE, _owner())
-    _open_to_group(url)
+    if file := database(url).file:
+        make_directory(file.parent, STORE_MODE, _owner())
+        _open_to_group(file)
     found = migrate(url, tree)
     return State.MADE if found is None else State.KEPT if found == tree.version else State.UPGRADED
 
 
-def _open_to_group(url: str) -> None:
+def _open_to_group(file: Path) -> None:
     """Give the mode that they should have to files of which nothing but the name was made yet."""
-    for path in _files(url, _MADE_EMPTY):
+    for path in _files(file, _MADE_EMPTY):
         status = path.stat()
         ours = os.geteuid() in (0, status.st_uid)
         if ours and status.st_size == 0 and stat.S_IMODE(status.st_mode) != _FILE_MODE:
@@ -130,16 +135,17 @@ def _open_to_group(url: str) -> None:
 
 
 def _give_database(url: str) -> None:
-    directory = database_path(url).parent
-    if stat.S_IMODE(directory.stat().st_mode) == STORE_MODE:  # else it is no directory of ours
-        _give(directory, _owner())
-    for path in _files(url, _COMPANIONS):
+    file = database(url).file
+    if file is None:
+        return
+    if stat.S_IMODE(file.parent.stat().st_mode) == STORE_MODE:  # else it is no directory of ours
+        _give(file.parent, _owner())
+    for path in _files(file, _COMPANIONS):
         _give(path, _owner())
 
 
-def _files(url: str, companions: tuple[str, ...]) -> list[Path]:
-    path = database_path(url)
-    every = (path.with_name(path.name + companion) for companion in companions)
+def _files(file: Path, companions: tuple[str, ...]) -> list[Path]:
+    every = (file.with_name(file.name + companion) for companion in companions)
     return [each for each in every if each.exists()]
 
 

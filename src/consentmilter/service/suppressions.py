@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import UsageError
 from consentmilter.hashes import LIST_ORIGIN
-from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence, said_digest
+from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence
 from consentmilter.model import Assertion, HashAssertion, Reason, Suppression
 from consentmilter.store import batches, entries, suppressions
 from consentmilter.store.batches import Batch
-from consentmilter.store.chunks import Said, Source, put_rows
+from consentmilter.store.chunks import Source, put_rows
 from consentmilter.store.rows import seconds
-from consentmilter.store.staging import in_order
+from consentmilter.store.staging import Rows
 from consentmilter.store.suppressions import to_said
 from consentmilter.store.text import printable
 from consentmilter.store.writer import Store
@@ -176,7 +176,7 @@ async def import_chunk(
     run again from the start leaves the same. The rows' own evidence is not kept, the digest stands for them.
     """
     rows = [to_said(each.subject, each.scope, each.reason, each.at, each.expires, each.address) for each in assertions]
-    return await import_rows(store, batch, rows, actor, now=now)
+    return await import_rows(store, batch, Rows.of(rows), actor, now=now)
 
 
 async def import_hashes(
@@ -190,37 +190,35 @@ async def import_hashes(
 ) -> Outcome:
     """Do as `import_chunk` for a partner's list of digests, which is known by `list_name` from then on."""
     rows = [to_said(each.digest, each.scope, each.reason, each.at, each.expires, None) for each in assertions]
-    return await import_rows(store, batch, rows, actor, list_name=list_name, now=now)
+    return await import_rows(store, batch, Rows.of(rows), actor, list_name=list_name, now=now)
 
 
 async def import_rows(
     store: Store,
     batch: Batch,
-    rows: Sequence[Said],
+    rows: Rows,
     actor: Actor,
     *,
     list_name: str | None = None,
     now: Clock = utc_now,
 ) -> Outcome:
     """Assert rows as the store has them, of a hash list if there is a `list_name`."""
-    if len(rows) > CHUNK_ROWS:
-        raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {len(rows)}")
-    if not rows:
+    if rows.count > CHUNK_ROWS:
+        raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {rows.count}")
+    if not rows.count:
         return Outcome(0, 0)
     at = now()
     source = _source(batch, seconds(at), list_name)
-    distinct = in_order(rows)
     entry = Entry(
         at, actor.name, actor.source, Action.IMPORT,
-        batch=batch.id, scope=batch.scope, reason=batch.reason, count=len(rows),
-        digest=said_digest(row[:5] for row in rows),
+        batch=batch.id, scope=batch.scope, reason=batch.reason, count=rows.count, digest=rows.digest,
     )  # fmt: skip
 
     async def job(connection: AsyncConnection) -> Outcome:
         await _refuse_ended(connection, batch)
-        new = await put_rows(connection, source, distinct)
+        new = await put_rows(connection, source, rows.distinct)
         await entries.append(connection, entry)
-        return Outcome(new, len(rows) - new)
+        return Outcome(new, rows.count - new)
 
     return await store.write(job)
 

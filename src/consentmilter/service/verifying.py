@@ -131,29 +131,20 @@ def _altered(place: Sealed, cause: str) -> Fault:
     return Fault(Kind.ALTERED, place.position, place.ledger_id, text)
 
 
-async def _page(store: Store, reading: _Reading) -> list[Sealed]:
-    """The next places of the chain; where one of them cannot be read at all, those before it."""
+async def _page(store: Store, reading: _Reading, rows: int = seals.AT_ONCE) -> list[Sealed]:
+    """The next places of the chain; where one of them cannot be read at all, some of those before it."""
     after = reading.position
     try:
-        return await store.read(lambda connection: seals.places(connection, after))
-    except StoreError:
+        return await store.read(lambda connection: seals.places(connection, after, rows))
+    except StoreError as error:
         # Text that is not UTF-8 makes the driver fail. If the store answers otherwise, it is one entry that is wrong.
-        waiting = await store.read(lambda connection: seals.positions(connection, after))
-    read: list[Sealed] = []
-    for position in waiting:
-        try:
-            read.append(await _one(store, position))
-        except StoreError as error:
-            if not read:
-                text = f"the entry at place {position} cannot be read: {error}"
-                reading.fault = Fault(Kind.ALTERED, position, None, text)
-            break
-    return read
-
-
-async def _one(store: Store, position: int) -> Sealed:
-    [place] = await store.read(lambda connection: seals.places(connection, position - 1, 1))
-    return place
+        waiting = await store.read(lambda connection: seals.positions(connection, after, rows))
+        if len(waiting) > 1:
+            return await _page(store, reading, len(waiting) // 2)
+        [position] = waiting
+        text = f"the entry at place {position} cannot be read: {error}"
+        reading.fault = Fault(Kind.ALTERED, position, None, text)
+        return []
 
 
 async def _outside_fault(store: Store) -> Fault | None:

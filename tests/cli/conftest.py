@@ -1,5 +1,6 @@
 """Sites to run commands on."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +23,17 @@ def bare(tmp_path: Path) -> Installation:
     return Installation(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def set_up(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """What `consentmilter init` makes, once for all."""
+    made = Installation(tmp_path_factory.mktemp("set-up"))
+    made.run("init")
+    return made
+
+
 @pytest.fixture
-def site(bare: Installation) -> Installation:
+def site(bare: Installation, set_up: Installation) -> Installation:
     """A site that is set up, with an empty list."""
-    bare.run("init")
+    shutil.copy(set_up.keys, bare.keys)
+    shutil.copytree(set_up.store.parent, bare.store.parent)
     return bare

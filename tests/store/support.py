@@ -1,14 +1,18 @@
 """What the tests of store and service share: people, rows, and child processes that end with the test."""
 
 import asyncio
+import atexit
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -75,11 +79,20 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def make_store(directory: Path, name: str = "consent.db") -> str:
-    """The URL of a new store in `directory`."""
-    url = f"sqlite:///{directory / name}"
+    """The URL of a new store in `directory`, which knows `KEYS`."""
+    shutil.copy(_migrated(), directory / name)
+    return f"sqlite:///{directory / name}"
+
+
+@cache
+def _migrated() -> Path:
+    """A store that was migrated once for all: to do so for each test takes longer than many a test."""
+    directory = Path(tempfile.mkdtemp(prefix="store-"))
+    atexit.register(shutil.rmtree, directory)
+    url = f"sqlite:///{directory / 'consent.db'}"
     migrate(url)
     record_keys(url, KEYS)
-    return url
+    return directory / "consent.db"
 
 
 def seen(url: str, statement: str) -> list[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """Which roles a configuration sets up, where they listen, and what systemd may pass to them."""
 
+import fcntl
 import os
 import socket
 import sys
@@ -107,8 +108,9 @@ def test_a_role_is_started_with_its_descriptors() -> None:
 @pytest.fixture
 def passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """Three listening sockets in a row, as systemd passes them, and what it says of them."""
-    before = [os.open(os.devnull, os.O_RDONLY) for _ in range(3)]
-    first = before[0]
+    first = 800  # far above what this process has open, where three in a row are free
+    with Path(os.devnull).open("rb") as null:
+        before = [fcntl.fcntl(null, fcntl.F_DUPFD, first) for _ in range(3)]
     assert before == [first, first + 1, first + 2]
     for descriptor in before:
         with socket.socket(socket.AF_UNIX) as sock:

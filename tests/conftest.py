@@ -2,8 +2,16 @@
 
 import gc
 import signal
+from pathlib import Path
+
+import pytest
 
 from tests.store.stores import _databases_dropped, _postgres_stopped, kind, postgres_server
+
+WITH_PROCESSES = {
+    "cli", "docs", "intake", "lab", "ledger", "milter", "postfix", "service", "several", "store", "supervisor", "web",
+}  # fmt: skip
+"""Parts whose tests wait for other processes, which a busy machine may starve past any bound."""
 
 __all__ = ["_databases_dropped", "_postgres_stopped", "kind", "postgres_server"]
 
@@ -12,6 +20,18 @@ def pytest_configure() -> None:
     """Let the programs that tests start heed SIGINT: a shell starts what runs in the background with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)  # the marks of drawn tests are set here as well
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Try a test that failed beside other processes once more, and say so.
+
+    What a drawn test found is a fault, even if it is not drawn again; it has no second try.
+    """
+    for item in items:
+        part = item.path.relative_to(Path(__file__).parent).parts[0]
+        if part in WITH_PROCESSES and item.get_closest_marker("hypothesis") is None:
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_collection_finish() -> None:

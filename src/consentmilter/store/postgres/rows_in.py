@@ -4,6 +4,7 @@ The temporary table is gone before the transaction ends, so that this works thro
 as well. Raises what the driver and SQLAlchemy raise.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +21,8 @@ if TYPE_CHECKING:  # whoever has SQLite does without the driver
 _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
 
-_SPECIAL = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 """What means something in the text of a COPY (PostgreSQL's manual on COPY, "Text Format")."""
 
 _NULL = r"\N"
@@ -73,4 +75,9 @@ def _place(name: str) -> str:
 
 def _cells(column: Sequence[object]) -> list[str]:
     """A column in the text format of COPY."""
-    return [_NULL if cell is None else str(cell).translate(_SPECIAL) for cell in column]
+    texts = ["" if cell is None else str(cell) for cell in column]
+    if _SPECIAL.search("".join(texts)):  # one look at all, since hardly any has something
+        texts = [text.translate(_ESCAPED) for text in texts]
+    if None in column:
+        return [_NULL if cell is None else text for cell, text in zip(column, texts, strict=True)]
+    return texts

@@ -5,6 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.store.stores import _databases_dropped, _postgres_stopped, kind, postgres_server
 
@@ -20,6 +21,9 @@ def pytest_configure() -> None:
     """Let the programs that tests start heed SIGINT: a shell starts what runs in the background with it ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    # That examples are slow to draw says that the machine is busy.
+    settings.register_profile("busy", suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
 
 
 @pytest.hookimpl(trylast=True)  # the marks of drawn tests are set here as well

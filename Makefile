@@ -51,7 +51,7 @@ torture: .venv/ready .venv/packages
 	OPT_OUTS=1000 STORE_FAULTS=50 PROMOTIONS=20 $(BIN)/pytest --timeout=0 tests/several
 	FORGED_TOKENS=100000 SCANS=10000 $(BIN)/pytest --timeout=0 tests/web/test_pages_alike.py -k "scanners or forged"
 	EXAMPLES_FACTOR=60 $(BIN)/pytest --timeout=0 tests/unit tests/exporters tests/reports
-	EXAMPLES_FACTOR=20 $(BIN)/pytest --timeout=0 tests/service
+	EXAMPLES_FACTOR=40 $(BIN)/pytest --timeout=0 tests/service
 
 lock: .venv/ready
 	$(BIN)/uv pip compile --quiet --no-config --extra dev --generate-hashes --python-version 3.11 --no-annotate \

@@ -268,9 +268,9 @@ class ConsentingPostgresql(Consenting):
 
 
 TestOnSqlite = Consenting.TestCase
-TestOnSqlite.settings = settings(max_examples=15 * FACTOR, stateful_step_count=25, deadline=None, database=None)
+TestOnSqlite.settings = settings(max_examples=8 * FACTOR, stateful_step_count=25, deadline=None, database=None)
 TestOnPostgresql = ConsentingPostgresql.TestCase
-TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=6 * FACTOR)
+TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=4 * FACTOR)
 
 
 def said_first(row: Suppression) -> datetime:

@@ -37,6 +37,7 @@ from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
 from tests.service.emptied import emptied_store
 from tests.store.support import KEYS, NOON, person
+from tests.unit.making import FACTOR
 
 Key = tuple[bytes, str, Reason]
 Said = Assertion | HashAssertion
@@ -270,6 +271,6 @@ class RestrictionsOnPostgresql(Restrictions):
 
 
 TestOnSqlite = Restrictions.TestCase
-TestOnSqlite.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestOnSqlite.settings = settings(max_examples=8 * FACTOR, stateful_step_count=20, deadline=None)
 TestOnPostgresql = RestrictionsOnPostgresql.TestCase
-TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=4)
+TestOnPostgresql.settings = settings(TestOnSqlite.settings, max_examples=4 * FACTOR)

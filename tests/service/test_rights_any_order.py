@@ -252,6 +252,6 @@ class AskingPostgresql(Asking):
 
 
 TestAsking = Asking.TestCase
-TestAsking.settings = settings(max_examples=8 * FACTOR, stateful_step_count=25, deadline=None, database=None)
+TestAsking.settings = settings(max_examples=5 * FACTOR, stateful_step_count=25, deadline=None, database=None)
 TestAskingPostgresql = AskingPostgresql.TestCase
 TestAskingPostgresql.settings = settings(TestAsking.settings, max_examples=2 * FACTOR)

@@ -147,8 +147,9 @@ def test_a_site_moves_to_a_server_and_back(told: Installation) -> None:
     told.config_file.write_text(yaml.safe_dump({**site_at(told), **yaml.safe_load(moved[-1])}))
     assert told.run("explain", READER, "--json", code=None).json == explained
     told.run("remove", READER, "--evidence", "wrote")
+    verdict(told, url)
     status = told.run("store", "status", "--json", code=1).json
-    assert (status["store"]["kind"], status["journal"]["rows"]) == ("PostgreSQL", {"journal": 1})
+    assert (status["store"]["kind"], status["journal"]["rows"]) == ("PostgreSQL", {"journal": 2})
     assert status["store"]["replicas"] == []
     assert [need.partition(":")[0] for need in status["needs"]] == ["fsync is off", "synchronous_commit is off"]
     back = told.run("store", "copy", "--to", f"sqlite:///{told.store}", "--journal", "--final", "--json").json
@@ -165,9 +166,9 @@ def site_at(site: Installation) -> dict[str, Any]:
     return {**SITE, "keys": {"file": str(site.keys)}}
 
 
-def verdict(site: Installation) -> None:
+def verdict(site: Installation, url: str | None = None) -> None:
     """Write a row into the journal."""
-    journal = Journal(f"sqlite:///{site.journal}", on_trouble=pytest.fail)
+    journal = Journal(url or f"sqlite:///{site.journal}", on_trouble=pytest.fail)
     journal.put(JournalRow(NOON, "ref", "reject", Mode.ENFORCE))
     journal.close()
 

@@ -17,7 +17,7 @@ from consentmilter.service.copy_pages import Pages, Progress, Settle, Tally
 from consentmilter.service.copy_target import accept
 from consentmilter.store import marks
 from consentmilter.store.check import connection_runner, verify
-from consentmilter.store.copies import Change, Copied, Row, Stretch, core_tables, journal_tables
+from consentmilter.store.copies import JOURNAL_GOES_ON, Change, Copied, Row, Stretch, core_tables, journal_tables
 from consentmilter.store.databases import Database
 from consentmilter.store.schema import CORE, JOURNAL, Tree, journal
 
@@ -113,6 +113,7 @@ class CopyingJournal:
         self._source.look(lambda connection: _verify(self._source, connection, JOURNAL, {}))
         pages = Pages(self._tables, self.tallies, self._target.look, progress)
         pages.settle(self._source.look, settling(self._target))
+        self._target.make(lambda connection: connection.execute(JOURNAL_GOES_ON))
 
 
 def seen(_table: Copied, _stretch: Stretch, _wanted: list[Row], change: Change) -> Change:

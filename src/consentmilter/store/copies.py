@@ -15,7 +15,14 @@ from sqlalchemy.types import UserDefinedType
 
 from consentmilter.errors import StoreError, StoreSetupError
 from consentmilter.store import append_only
+from consentmilter.store.dialect import Either
 from consentmilter.store.schema import CORE_METADATA, JOURNAL_METADATA, key_check, ledger_evidence
+
+JOURNAL_GOES_ON = Either(
+    sqlite="SELECT max(id) FROM journal",
+    postgresql="SELECT setval('journal_id_seq', max(id)) FROM journal HAVING count(*) > 0",
+)
+"""Has the next verdict come behind those that were written with their numbers; SQLite sees to that by itself."""
 
 Row = tuple[Any, ...]
 Key = tuple[Any, ...]

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.store.stores import _databases_dropped, _postgres_stopped, kind, postgres_server
 
@@ -26,16 +26,14 @@ def pytest_configure() -> None:
     settings.load_profile("busy")
 
 
-@pytest.hookimpl(trylast=True)  # the marks of drawn tests are set here as well
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Try a test that failed beside other processes once more, and say so.
 
     What a drawn test found is a fault, even if it is not drawn again; it has no second try.
     """
-    for item in items:
-        part = item.path.relative_to(Path(__file__).parent).parts[0]
-        if part in WITH_PROCESSES and item.get_closest_marker("hypothesis") is None:
-            item.add_marker(pytest.mark.flaky(reruns=1))
+    part = item.path.relative_to(Path(__file__).parent).parts[0]
+    if part in WITH_PROCESSES and not is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def pytest_collection_finish() -> None:

@@ -124,7 +124,8 @@ def test_this_run_can_be_recorded_as_a_proof(tmp_path: Path) -> None:
         "tests/docs/test_promises.py::test_a_proof_that_is_not_there_would_be_noticed",
     ]
     junit = tmp_path / "junit.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_timeout"]
+    plugins = ("no:cacheprovider", "pytest_timeout", "pytest_rerunfailures")
+    command = [sys.executable, "-m", "pytest", "-q", *(f"-p{plugin}" for plugin in plugins)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     subprocess.run(
         [*command, f"--junitxml={junit}", *nodes],

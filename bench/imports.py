@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.asking import Asking
+from bench.options import say
 from bench.report import conditions
 from bench.timed import Run, timed
 from lab.directory import public_directory
@@ -71,7 +72,7 @@ def _measure(directory: Path, server: PostgreSql, rounds: int) -> tuple[dict[str
         with _database(server) as url, _milter(directory, url) as milter:
             runs[ON_SERVER].append(timed(_import(milter, directory)))
         told = ", ".join(f"{name} {found[-1].seconds:.1f} s" for name, found in runs.items())
-        print(f"round {number} of {rounds}: {told}", file=sys.stderr, flush=True)
+        say(f"round {number} of {rounds}: {told}")
     return runs, waits
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from bench.consentmilter import Consentmilter
 from bench.contenders import Contender, Floor, NoMilter
+from bench.options import positive, say
 from bench.report import markdown
 from bench.rounds import measure
 from bench.smtp_source import Load
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with public_directory("bench-") as directory:
             contenders: list[Contender] = [NoMilter(), Floor(directory), Consentmilter(directory, options.people)]
-            measurements = measure(directory, contenders, loads, rounds=options.rounds, progress=_say)
+            measurements = measure(directory, contenders, loads, rounds=options.rounds, progress=say)
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -44,24 +45,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.run",
         description="Measure a Postfix without a milter, with the C floor, and with consentmilter.",
     )
-    parser.add_argument("--people", type=_positive, default=1_000_000, help="people on the list (%(default)s)")
-    parser.add_argument("--rounds", type=_positive, default=5, help="how often each is measured (%(default)s)")
-    parser.add_argument("--messages", type=_positive, default=2000, help="messages a measurement (%(default)s)")
-    parser.add_argument("--sessions", type=_positive, default=10, help="sessions at a time (%(default)s)")
-    parser.add_argument("--length", type=_positive, default=4096, help="octets of a message (%(default)s)")
+    parser.add_argument("--people", type=positive, default=1_000_000, help="people on the list (%(default)s)")
+    parser.add_argument("--rounds", type=positive, default=5, help="how often each is measured (%(default)s)")
+    parser.add_argument("--messages", type=positive, default=2000, help="messages a measurement (%(default)s)")
+    parser.add_argument("--sessions", type=positive, default=10, help="sessions at a time (%(default)s)")
+    parser.add_argument("--length", type=positive, default=4096, help="octets of a message (%(default)s)")
     parser.add_argument("--mode", choices=MODES, default="both", help="sessions (%(default)s)")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

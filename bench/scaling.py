@@ -14,6 +14,7 @@ from statistics import median
 
 from bench import lookups, partitions
 from bench.nodes import Node, one_and_both
+from bench.options import natural, say
 from bench.partitions import Layout, Result
 from bench.report import conditions
 from bench.rounds import measure
@@ -59,9 +60,9 @@ def _stores(directory: Path, server: PostgreSql, options: argparse.Namespace) ->
         nodes = [Node(directory, "SQLite", people=options.people)]
         nodes += [Node(directory, name, url=url, people=options.people) for name, url in urls.items()]
         load = Load(messages=options.messages, sessions=options.sessions, reuse=True)
-        [mail] = measure(directory, nodes, [load], rounds=options.rounds, progress=_say)
+        [mail] = measure(directory, nodes, [load], rounds=options.rounds, progress=say)
         yield "Mail, messages a second", _ratios(mail.rates)
-        waits = lookups.measure(nodes, options.people, options.rounds, options.lookups, _say)
+        waits = lookups.measure(nodes, options.people, options.rounds, options.lookups, say)
         for size, found in waits.items():
             yield f"A look-up of {size} recipient{'s' * (size > 1)}, microseconds", _ratios(found)
         with ExitStack() as closing:
@@ -69,7 +70,7 @@ def _stores(directory: Path, server: PostgreSql, options: argparse.Namespace) ->
             for node in pair:
                 closing.callback(node.stop)
                 node.start()
-            rates = one_and_both(directory, pair, load, options.rounds, _say)
+            rates = one_and_both(directory, pair, load, options.rounds, say)
         yield "Mail through one node and through two, messages a second in all", _ratios(rates)
 
 
@@ -79,7 +80,7 @@ def _layouts(server: PostgreSql, options: argparse.Namespace) -> Iterable[tuple[
         return
     layouts = [Layout(count) for count in (0, *options.partitions)]
     url = server.make_database("layouts")
-    results = [partitions.measure(url, layout, options.rows, options.added, _say) for layout in layouts]
+    results = [partitions.measure(url, layout, options.rows, options.added, say) for layout in layouts]
     yield f"A list of {options.rows:,} rows", [["", *(each.layout.name for each in results)], *_lines(results)]
 
 
@@ -120,26 +121,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.scaling",
         description="Measure SQLite, PostgreSQL, PgBouncer, one node and two, one table and partitions.",
     )
-    parser.add_argument("--people", type=_number, default=200_000, help="people on each list (%(default)s)")
-    parser.add_argument("--rounds", type=_number, default=5, help="of stores and nodes; 0 for none (%(default)s)")
-    parser.add_argument("--messages", type=_number, default=1000, help="messages a measurement (%(default)s)")
-    parser.add_argument("--sessions", type=_number, default=10, help="sessions at a time (%(default)s)")
-    parser.add_argument("--lookups", type=_number, default=2000, help="recipients looked up (%(default)s)")
-    parser.add_argument("--rows", type=_number, default=20_000_000, help="rows generated; 0 for none (%(default)s)")
-    parser.add_argument("--added", type=_number, default=1_000_000, help="rows added to these (%(default)s)")
-    parser.add_argument("--partitions", type=_number, nargs="*", default=[16], help="hash partitions (%(default)s)")
+    parser.add_argument("--people", type=natural, default=200_000, help="people on each list (%(default)s)")
+    parser.add_argument("--rounds", type=natural, default=5, help="of stores and nodes; 0 for none (%(default)s)")
+    parser.add_argument("--messages", type=natural, default=1000, help="messages a measurement (%(default)s)")
+    parser.add_argument("--sessions", type=natural, default=10, help="sessions at a time (%(default)s)")
+    parser.add_argument("--lookups", type=natural, default=2000, help="recipients looked up (%(default)s)")
+    parser.add_argument("--rows", type=natural, default=20_000_000, help="rows generated; 0 for none (%(default)s)")
+    parser.add_argument("--added", type=natural, default=1_000_000, help="rows added to these (%(default)s)")
+    parser.add_argument("--partitions", type=natural, nargs="*", default=[16], help="hash partitions (%(default)s)")
     return parser
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError(text)
-    return number
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

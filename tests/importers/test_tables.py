@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consentmilter.addresses import Folding, Foldings
@@ -40,7 +40,7 @@ def told(text: str, foldings: Foldings) -> tuple[list[Said], list[BadRow], Count
     return [row for chunk in found for row in chunk.said], [row for chunk in found for row in chunk.bad], skipped
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None)
 @given(
     header=st.sampled_from(["email,reason,date", "date,email,reason", "email"]),
     rows=LINES,

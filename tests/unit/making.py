@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from consentmilter.addresses import canonical
@@ -30,7 +30,6 @@ def examples(count: int) -> settings:
         max_examples=count * FACTOR,
         deadline=None,
         database=None,
-        suppress_health_check=[HealthCheck.too_slow],
         print_blob=True,
     )
 

@@ -15,7 +15,9 @@ import pytest
 
 from consentmilter.errors import StoreError
 from consentmilter.service import bulk, importing
+from consentmilter.service.gathering import LARGE
 from consentmilter.service.suppressions import CHUNK_ROWS, import_rows
+from lab.process import wait_for
 from tests.cli.installation import Done, Installation, failing_import, run, started
 
 CHUNKS = 5
@@ -27,11 +29,12 @@ BATCHES = "SELECT rows, new, known, bad FROM import_batch WHERE finished IS NOT 
 
 @pytest.fixture(scope="module")
 def listed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that is imported in several chunks, with one bad row and a person who is there already."""
+    """A file that two processes import in several chunks, with one bad row and a person who is there already."""
     path = tmp_path_factory.mktemp("lists") / "list.csv"
-    lines = [f"p{n}@x.example,2026-02-01" for n in range(1, CHUNKS * CHUNK_ROWS)]
-    lines[BAD_ROW - 2] = "nobody,2026-02-01"
-    path.write_text("email,date\n" + "\n".join(lines) + "\n")
+    lines = [f"p{n}@x.example,2026-02-01," for n in range(1, CHUNKS * CHUNK_ROWS)]
+    lines[BAD_ROW - 2] = "nobody,2026-02-01,"
+    filling = "." * (LARGE // len(lines))
+    path.write_text("email,date,note\n" + "".join(f"{line}{filling}\n" for line in lines))
     return path
 
 
@@ -104,6 +107,31 @@ def test_an_import_killed_at_any_time_goes_on_to_the_same_result(
                 process.kill()
     site.run("import", listed, code=None)
     assert state(site) == expected
+
+
+def test_the_second_process_of_an_import_ends_with_it(site: Installation, listed: Path) -> None:
+    """Even where the import was killed and could not end it."""
+    mark = f"IMPORT={secrets.token_hex(8)}"
+    name, _, value = mark.partition("=")
+    with started(
+        "--config", site.config_file, "import", listed,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, name: value},
+    ) as process:  # fmt: skip
+        wait_for(lambda: any("aside" in command for command in marked(mark)), "there is a second process")
+        process.kill()
+    wait_for(lambda: not marked(mark), "both are gone")
+
+
+def marked(mark: str) -> list[str]:
+    """The command lines of processes with this in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text())
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
 
 
 def test_ctrl_c_before_the_first_row_is_no_fault_either(site: Installation) -> None:

@@ -14,7 +14,7 @@ from consentmilter.importers import BadRow, Plan, Table, csv_rows, read_parts, r
 from consentmilter.keys import KeyRing
 from consentmilter.model import Reason
 from consentmilter.service.parsing import Job, chunks
-from consentmilter.store.chunks import Said
+from consentmilter.store.said import Said
 from tests.importers.reading import lines
 
 RING = KeyRing(1, b"s" * 32, 1, {1: b"t" * 32})

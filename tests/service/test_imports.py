@@ -27,8 +27,8 @@ from consentmilter.service.suppressions import (
     lift,
 )
 from consentmilter.store.batches import Batch
-from consentmilter.store.chunks import Said
-from consentmilter.store.staging import Rows
+from consentmilter.store.said import Columns, Rows, Said
+from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
 from tests.service.test_suppressions import ALICE, CLICK, LATER, later, noon, opened
@@ -311,7 +311,8 @@ def test_a_preview_counts_and_changes_nothing(url: str) -> None:
             await assert_one(store, people([1])[0], CLICK, now=noon)
             before = contents(url)
             rows = people([*range(2500), 7])
-            with store.staging() as staged:
+            with store.spill() as spill:
+                staged = Staging(spill)
                 staged.add(map(as_said, rows))
                 assert await preview_staged(store, staged) == Outcome(new=2499, known=2)
             assert contents(url) == before
@@ -381,7 +382,7 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
 
     def making(rows: Sequence[Said]) -> Rows:
         made.append(len(rows))
-        return Rows(len(rows), b"", rows)
+        return Rows(len(rows), b"", Columns.of(rows))
 
     async def storing(*_arguments: object, **_options: object) -> Outcome:
         stored.append(len(stored) + 1)
@@ -390,7 +391,8 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
 
     async def scene() -> None:
         async with opened(url) as store:
-            with store.staging() as staged:
+            with store.spill() as spill:
+                staged = Staging(spill)
                 staged.add(map(as_said, people(range(5))))
                 await bulk.import_staged(store, await begin(store), staged, ALICE)
 

@@ -33,6 +33,7 @@ from consentmilter.service.suppressions import (
     lift_many,
 )
 from consentmilter.store.batches import Batch
+from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
 from tests.service.emptied import emptied_store
@@ -171,7 +172,8 @@ class Restrictions(RuleBasedStateMachine):
         left = distinct(said)
         list_name = LIST if said and isinstance(said[0], HashAssertion) else None
         origin = f"list:{LIST}" if list_name else "import"
-        with self.store.staging() as staged:
+        with self.store.spill() as spill:
+            staged = Staging(spill)
             staged.add(map(as_said, said))
             foreseen = await preview_staged(self.store, staged)
             work = import_staged(

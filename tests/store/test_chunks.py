@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentmilter.store.chunks import Said, Source, put_rows
+from consentmilter.store.chunks import Source, put_rows
+from consentmilter.store.said import Columns, Said
 from consentmilter.store.writer import Store
 from tests.store.reading import changed
 from tests.store.stores import KINDS
@@ -36,7 +37,7 @@ def put(url: str, source: Source, rows: Sequence[Said]) -> int:
 
     async def scene() -> int:
         async with Store.open(url, KEYS) as store:
-            return await store.write(lambda connection: put_rows(connection, source, rows))
+            return await store.write(lambda connection: put_rows(connection, source, Columns.of(rows)))
 
     return run(scene())
 

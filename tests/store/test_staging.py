@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentmilter.errors import StoreError
-from consentmilter.store.chunks import Said
-from consentmilter.store.staging import Staging
+from consentmilter.store.said import Said
+from consentmilter.store.staging import Spill, Staging
 from consentmilter.store.writer import Store
 from tests.store.support import KEYS, run
 
@@ -26,6 +26,9 @@ said = st.tuples(
 
 def a_file() -> BinaryIO:
     return cast(BinaryIO, tempfile.TemporaryFile())
+
+
+NO_SPACE = "cannot put the rows of the import aside: No space left on device"
 
 
 def no_file() -> BinaryIO:
@@ -49,7 +52,8 @@ def merged(rows: list[Said]) -> dict[tuple[bytes, str, str], Said]:
 @given(rows=st.lists(said, max_size=60), run_rows=st.integers(1, 70), size=st.integers(1, 20))
 def test_all_rows_come_back_in_key_order_and_each_once(rows: list[Said], run_rows: int, size: int) -> None:
     """In chunks of the size asked for, whether they fit into memory or not; and again, if asked again."""
-    with Staging(a_file, run_rows) as staging:
+    with Spill(a_file) as spill:
+        staging = Staging(spill, run_rows)
         for start in range(0, len(rows), 7):
             staging.add(rows[start : start + 7])
         assert len(staging) == len(rows)
@@ -64,7 +68,8 @@ def test_all_rows_come_back_in_key_order_and_each_once(rows: list[Said], run_row
 
 def test_few_rows_need_no_file() -> None:
     """Most files are small."""
-    with Staging(no_file) as staging:
+    with Spill(no_file) as spill:
+        staging = Staging(spill)
         staging.add(map(row, range(1000)))
         assert sum(map(len, staging.chunks(300))) == 1000
 
@@ -84,7 +89,8 @@ def test_one_person_named_over_and_over_takes_no_memory() -> None:
         def __getattr__(self, name: str) -> object:
             return getattr(self.file, name)
 
-    with Staging(lambda: cast(BinaryIO, Counting()), run_rows=100) as staging:
+    with Spill(lambda: cast(BinaryIO, Counting())) as spill:
+        staging = Staging(spill, run_rows=100)
         for _ in range(100):
             staging.add([row(1, "a@x.example")] * 100)
         assert [len(chunk) for chunk in staging.chunks(10)] == [1]
@@ -104,9 +110,42 @@ def test_a_file_that_cannot_be_written_is_an_error_of_the_store() -> None:
         def close(self) -> None:
             pass
 
-    staging = Staging(lambda: cast(BinaryIO, Full()), run_rows=10)
-    with staging, pytest.raises(StoreError, match="cannot put the rows of the import aside: No space left on device"):
-        staging.add(map(row, range(10)))
+    with Spill(lambda: cast(BinaryIO, Full())) as spill, pytest.raises(StoreError, match=NO_SPACE):
+        Staging(spill, run_rows=10).add(map(row, range(10)))
+
+
+def test_a_file_that_cannot_be_made_is_an_error_of_the_store() -> None:
+    """Nothing else is wrong then: the import says it, and has not begun."""
+
+    def refused() -> BinaryIO:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with Spill(refused) as spill, pytest.raises(StoreError, match=NO_SPACE):
+        Staging(spill, run_rows=10).add(map(row, range(10)))
+
+
+@given(first=st.lists(said, max_size=30), rest=st.lists(said, max_size=30), run_rows=st.integers(1, 40))
+def test_rows_that_others_put_aside_come_before_one_s_own(first: list[Said], rest: list[Said], run_rows: int) -> None:
+    """As if one had added all of them: of rows that say the same, the first of all counts."""
+    with Spill(a_file) as theirs, Spill(a_file) as ours:
+        others, staging = Staging(theirs, run_rows), Staging(ours, run_rows)
+        others.add(first)
+        staging.add(rest)
+        staging.adopt(theirs, others.put_aside(), len(others))
+        assert len(staging) == len(first) + len(rest)
+        back = [each for chunk in staging.chunks(7) for each in chunk]
+    assert {each[:3]: each for each in back} == merged(first + rest)
+    assert len(back) == len(merged(first + rest))
+
+
+def test_stagings_that_share_a_spill_keep_apart() -> None:
+    """A file may name several lists, and its rows lie in one spill."""
+    with Spill(a_file) as spill:
+        stagings = [Staging(spill, run_rows=3) for _ in range(3)]
+        for number in range(30):
+            stagings[number % 3].add([row(number)])
+        for number, staging in enumerate(stagings):
+            assert list(staging.chunks(100)) == [[row(each) for each in range(number, 30, 3)]]
 
 
 def test_the_file_lies_beside_the_database_and_has_no_name(url: str, database: Path) -> None:
@@ -122,7 +161,8 @@ def test_the_file_lies_beside_the_database_and_has_no_name(url: str, database: P
     async def scene() -> None:
         async with Store.open(url, KEYS) as store:
             before = set(database.parent.iterdir())
-            with store.staging() as staging:
+            with store.spill() as spill:
+                staging = Staging(spill)
                 staging.add(map(row, range(200_000)))
                 (unnamed,) = [name for name in open_files() if "(deleted)" in name and str(database.parent) in name]
                 assert set(database.parent.iterdir()) == before

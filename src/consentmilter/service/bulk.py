@@ -1,6 +1,7 @@
 """Whole files on their way into the store: gathered first, and put in by key, 10,000 rows under each hold of the lock.
 
-    with store.staging() as rows:
+    with store.spill() as spill:
+        rows = Staging(spill)
         for assertions in file:
             rows.add(map(as_said, assertions))
         await import_staged(store, batch, rows, actor)
@@ -13,17 +14,27 @@ store's errors.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from typing import Protocol
 
 from consentmilter.model import Assertion, HashAssertion, Reason
 from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, utc_now
 from consentmilter.store.batches import Batch
-from consentmilter.store.chunks import Said
-from consentmilter.store.staging import Rows, Staging
+from consentmilter.store.said import Rows, Said
 from consentmilter.store.suppressions import Key, to_said
 from consentmilter.store.writer import Store
 
 Progress = Callable[[int], None]
 """Told how many rows are done."""
+
+
+class Gathered(Protocol):
+    """Rows that were gathered, in this process or another."""
+
+    def __len__(self) -> int:
+        """How many there are, repeats included."""
+
+    def ready(self, rows: int) -> Iterator[Rows]:
+        """All of them by key, so many at a time; of rows that say the same, one."""
 
 
 def as_said(assertion: Assertion | HashAssertion) -> Said:
@@ -39,7 +50,7 @@ def as_said(assertion: Assertion | HashAssertion) -> Said:
 async def import_staged(
     store: Store,
     batch: Batch,
-    rows: Staging,
+    rows: Gathered,
     actor: Actor,
     *,
     list_name: str | None = None,
@@ -48,7 +59,7 @@ async def import_staged(
 ) -> Outcome:
     """Assert the rows of a batch, of a hash list if there is a `list_name`."""
     new = done = 0
-    async with aclosing(_ahead(map(Rows.of, rows.chunks(CHUNK_ROWS)))) as chunks:
+    async with aclosing(_ahead(rows.ready(CHUNK_ROWS))) as chunks:
         async for chunk in chunks:
             new += (await import_rows(store, batch, chunk, actor, list_name=list_name, now=now)).new
             done += chunk.count
@@ -67,13 +78,13 @@ async def _ahead(chunks: Iterator[Rows]) -> AsyncGenerator[Rows]:
         await asyncio.wait([coming])  # it reads from what the caller closes next
 
 
-async def preview_staged(store: Store, rows: Staging, *, progress: Progress = lambda _rows: None) -> Outcome:
+async def preview_staged(store: Store, rows: Gathered, *, progress: Progress = lambda _rows: None) -> Outcome:
     """Say what importing the rows would do, and change nothing."""
     new = done = 0
-    for chunk in rows.chunks(CHUNK_ROWS):
-        keys = {Key(row[0], row[1], Reason(row[2])) for row in chunk}
-        standing = await held(store, [row[0] for row in chunk])
+    for chunk in rows.ready(CHUNK_ROWS):
+        keys = {Key(row[0], row[1], Reason(row[2])) for row in chunk.distinct.rows()}
+        standing = await held(store, [key.subject for key in keys])
         new += len(keys.difference(Key(row.subject, row.scope, row.reason) for row in standing))
-        done += len(chunk)
+        done += chunk.count
         progress(done)
     return Outcome(new, len(rows) - new)

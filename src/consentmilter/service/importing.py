@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Literal
@@ -20,8 +20,9 @@ from consentmilter.errors import UsageError
 from consentmilter.importers import BadRow, Plan, recognise
 from consentmilter.keys import KeyRing
 from consentmilter.model import Reason
-from consentmilter.service.bulk import import_staged, preview_staged
-from consentmilter.service.parsing import Chunk, Job, chunks
+from consentmilter.service.bulk import Gathered, import_staged, preview_staged
+from consentmilter.service.gathering import Gathering, gathering
+from consentmilter.service.parsing import Job
 from consentmilter.service.suppressions import (
     Actor,
     begin_batch,
@@ -31,8 +32,6 @@ from consentmilter.service.suppressions import (
 )
 from consentmilter.service.unpacking import Examined, examine
 from consentmilter.store.batches import Batch
-from consentmilter.store.chunks import Said
-from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
 
 HashedFrom = Literal["lower", "as-is"]
@@ -106,10 +105,11 @@ async def import_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, 
     run.report.batch = batch.id
     if run.report.finished is not None:
         return run.report
-    with run.staged(store) as staged, _rows_only():
-        await run.read(staged)
-        for list_name, rows in staged.by_list.items():
-            progress = run.progress(staged, list_name)
+    with run.gathering(store) as gathered, _rows_only():
+        await run.read(gathered)
+        by_list = gathered.by_list()
+        for list_name, rows in by_list.items():
+            progress = run.progress(by_list, list_name)
             await import_staged(store, batch, rows, actor, list_name=list_name, progress=progress)
     if not run.report.stopped:
         await _finish(store, batch, run)
@@ -123,10 +123,11 @@ async def preview_file(store: Store, file: BinaryIO, name: str, *, terms: Terms,
     report = run.report
     if report.finished is not None:
         return report
-    with run.staged(store) as staged, _rows_only():
-        await run.read(staged)
-        for list_name, rows in staged.by_list.items():
-            report.new += (await preview_staged(store, rows, progress=run.progress(staged, list_name))).new
+    with run.gathering(store) as gathered, _rows_only():
+        await run.read(gathered)
+        by_list = gathered.by_list()
+        for list_name, rows in by_list.items():
+            report.new += (await preview_staged(store, rows, progress=run.progress(by_list, list_name))).new
     report.known = report.rows - report.bad - report.skipped.total() - report.new
     return report
 
@@ -166,6 +167,7 @@ class _Run:
             plan, examined.packing, examined.encoding, terms.scope, terms.reason, terms.ring, terms.foldings,
             terms.store_addresses, _list_name(name, terms), utc_now(),
         )  # fmt: skip
+        self._cutting = examined.cutting
 
     async def note_earlier(self, store: Store) -> None:
         """Note in the report what is known of an earlier import of the same file."""
@@ -174,20 +176,17 @@ class _Run:
             report = self.report
             report.batch, report.finished, report.resumed = batch.id, batch.finished, batch.finished is None
 
-    @contextmanager
-    def staged(self, store: Store) -> Iterator["_Staged"]:
-        with ExitStack() as stack:
-            yield _Staged(store, stack)
+    def gathering(self, store: Store) -> AbstractContextManager[Gathering]:
+        return gathering(store, self._file, self._job, self._cutting)
 
-    async def read(self, staged: "_Staged") -> None:
+    async def read(self, gathered: Gathering) -> None:
         """Read the file, tell of its bad rows, and gather what the others say."""
         report = self.report
-        for chunk in chunks(self._file, self._job):
-            staged.add(chunk)
-            report.rows += chunk.rows
-            report.skipped += chunk.skipped
-            self._watch.progress(Progress(chunk.octets, report.rows))
-            for row in chunk.bad:
+        for told in gathered.read():
+            report.rows += told.rows
+            report.skipped += told.skipped
+            self._watch.progress(Progress(told.octets, report.rows + gathered.ahead))
+            for row in told.bad:
                 report.bad += 1
                 self._watch.bad_row(row)
                 if self._terms.max_errors is not None and report.bad > self._terms.max_errors:
@@ -195,39 +194,17 @@ class _Run:
                     return
             await asyncio.sleep(0)  # Ctrl-C comes in here
 
-    def progress(self, staged: "_Staged", list_name: str | None) -> Callable[[int], None]:
+    def progress(self, by_list: Mapping[str | None, Gathered], list_name: str | None) -> Callable[[int], None]:
         """Who is told how much of one list is stored."""
-        names = list(staged.by_list)
-        before = sum(len(staged.by_list[name]) for name in names[: names.index(list_name)])
-        size, rows, total = self._state[0], self.report.rows, len(staged)
+        names = list(by_list)
+        before = sum(len(by_list[name]) for name in names[: names.index(list_name)])
+        size, rows, total = self._state[0], self.report.rows, sum(map(len, by_list.values()))
         return lambda done: self._watch.progress(Progress(size, rows, before + done, total))
 
     def refuse_changed(self) -> None:
         """Refuse a file that somebody wrote to meanwhile: who knows what of it was read."""
         if _state(self._file) != self._state:
             raise UsageError("the file changed while it was read: import it again")
-
-
-class _Staged:
-    """What a file says, gathered: that of people and domains, and that of each hash list."""
-
-    def __init__(self, store: Store, stack: ExitStack) -> None:
-        self._store, self._stack = store, stack
-        self.by_list: dict[str | None, Staging] = {}
-
-    def __len__(self) -> int:
-        return sum(map(len, self.by_list.values()))
-
-    def add(self, chunk: Chunk) -> None:
-        self._add(None, chunk.said)
-        for name, rows in chunk.digests.items():
-            self._add(name, rows)
-
-    def _add(self, name: str | None, rows: list[Said]) -> None:
-        if rows and name not in self.by_list:
-            self.by_list[name] = self._stack.enter_context(self._store.staging())
-        if rows:
-            self.by_list[name].add(rows)
 
 
 def _list_name(name: str, terms: Terms) -> str:

@@ -18,8 +18,8 @@ from consentmilter.importers.rows import clipped
 from consentmilter.keys import KeyRing, subject_maker
 from consentmilter.model import Reason
 from consentmilter.service.unpacking import text_of
-from consentmilter.store.chunks import Said
 from consentmilter.store.rows import seconds
+from consentmilter.store.said import Said
 from consentmilter.store.text import printable
 from consentmilter.subjects import subject_named
 
@@ -32,6 +32,19 @@ _MOST_SKIPPED = 100_000
 _EXPIRED = "expired"
 _seconds = lru_cache(maxsize=4096)(seconds)
 _TEXTS = {reason: reason.value for reason in Reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of some rows: how many they are, which are bad, and as what how many were skipped.
+
+    `octets` says how far the file is read, packed as it is.
+    """
+
+    rows: int
+    bad: list[BadRow]
+    skipped: Counter[str]
+    octets: int
 
 
 @dataclass(slots=True)
@@ -54,6 +67,10 @@ class Chunk:
     @property
     def _digests(self) -> int:
         return sum(map(len, self.digests.values()))
+
+    @property
+    def told(self) -> Told:
+        return Told(self.rows, self.bad, self.skipped, self.octets)
 
     def is_full(self) -> bool:
         """Whether it is as much as goes in at once, or should be told of."""

@@ -20,7 +20,7 @@ from consentmilter.store import batches, entries, suppressions
 from consentmilter.store.batches import Batch
 from consentmilter.store.chunks import Source, put_rows
 from consentmilter.store.rows import seconds
-from consentmilter.store.staging import Rows
+from consentmilter.store.said import Rows
 from consentmilter.store.suppressions import to_said
 from consentmilter.store.text import printable
 from consentmilter.store.writer import Store

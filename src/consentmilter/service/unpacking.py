@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
+from io import SEEK_END, BufferedReader, BytesIO, RawIOBase, TextIOWrapper
 from typing import Any, BinaryIO, cast
 
 import zstandard
 
 from consentmilter.errors import UsageError
+from consentmilter.service.halves import Cutting
 
 MAX_RATIO = 200
 """To how many octets one may unpack. Lists come to 5 to 30; what was made to be a bomb comes to 1,000 and more."""
@@ -53,18 +54,25 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
     codecs.BOM_UTF8: "utf-8",
 }
+_OF_OCTETS = frozenset({"utf-8", "cp1252"})
+"""Encodings in which an octet that is a line end is never anything else."""
+
 _STRAY = re.compile("[\udc80-\udcff]")
 _LETTER = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What a file is: how it is packed and encoded, the digest of its octets once unpacked, and its beginning."""
+    """What a file is: how it is packed and encoded, the digest of its octets once unpacked, and its beginning.
+
+    `cutting` knows where a file can be cut that is not packed, and whose line ends are single octets.
+    """
 
     packing: str | None
     encoding: str
     digest: bytes
     sample: str
+    cutting: Cutting | None = None
 
     @property
     def notice(self) -> str | None:
@@ -78,15 +86,18 @@ def examine(file: BinaryIO) -> Examined:
     start = file.read(4)
     packing = next((name for mark, name in _PACKINGS.items() if start.startswith(mark)), None)
     digest, census, sample = hashlib.blake2b(digest_size=32), _Census(), b""
+    cutting = Cutting(file.seek(0, SEEK_END))
     with _unpacked(file, packing) as octets:
         while block := octets.read(_BLOCK):
             if len(sample) < _SAMPLE:
                 sample += block
             digest.update(block)
             census.see(block)
+            cutting.see(block)
     _refuse_what_is_no_text(sample)
     encoding = _marked(sample) or _unmarked(sample) or census.encoding
-    return Examined(packing, encoding, digest.digest(), _decoded(sample, encoding))
+    can_be_cut = packing is None and encoding in _OF_OCTETS
+    return Examined(packing, encoding, digest.digest(), _decoded(sample, encoding), cutting if can_be_cut else None)
 
 
 @contextmanager
@@ -215,7 +226,7 @@ def _unmarked(sample: bytes) -> str | None:
 
 def _errors(encoding: str) -> str:
     # Single octets can stand as lone surrogates, for the address check to name; of wider units there is no such way.
-    return "surrogateescape" if encoding in {"utf-8", "cp1252"} else "replace"
+    return "surrogateescape" if encoding in _OF_OCTETS else "replace"
 
 
 def _decoded(sample: bytes, encoding: str) -> str:

@@ -5,7 +5,6 @@ the two. `put` in `consentmilter.store.suppressions` is the same with one row, s
 How the rows get there is each database's own: see `consentmilter.store.sqlite.rows_in` and `postgres.rows_in`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,14 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.store.inserting import COLUMNS, Values
 from consentmilter.store.postgres import rows_in as postgres
+from consentmilter.store.said import Columns
 from consentmilter.store.schema import hash_suppression, suppression
 from consentmilter.store.sqlite import rows_in as sqlite
-
-Said = tuple[bytes, str, str, int | None, int | None, str | None]
-"""What one row says: subject or digest, scope, reason, since when and until when in seconds, and the address.
-
-A plain tuple: of a million of them, making, sorting and keeping each costs.
-"""
 
 _PUT = {"sqlite": sqlite.put, "postgresql": postgres.put}
 
@@ -43,22 +37,18 @@ class Source:
         return {"origin": self.origin, "batch": self.batch, "recorded": self.recorded, "list": self.list_name}
 
 
-async def put_rows(connection: AsyncConnection, source: Source, rows: Sequence[Said]) -> int:
+async def put_rows(connection: AsyncConnection, source: Source, rows: Columns) -> int:
     """Make or repeat the suppressions that the rows say, no two of one key, and return how many were made.
 
     A row that this batch itself made before is left as it is: it has not been asserted by anybody else.
     """
-    return await _PUT[connection.dialect.name](connection, _values(source, rows)) if rows else 0
+    return await _PUT[connection.dialect.name](connection, _values(source, rows))
 
 
-def _values(source: Source, rows: Sequence[Said]) -> Values:
-    """What the rows say, column by column."""
-    keys, *told = zip(*rows, strict=True)
-    by_row: dict[str, Sequence[object]] = {}
-    same = source.values
-    for name, column in zip(COLUMNS, told, strict=True):
-        if column.count(column[0]) < len(column):
-            by_row[name] = column
-        else:
-            same[name] = column[0]
-    return Values(source.table, keys, by_row, same)
+def _values(source: Source, rows: Columns) -> Values:
+    """What the rows say, and what is said of all of them."""
+    keys, *told = rows.told
+    columns = dict(zip(COLUMNS, told, strict=True))
+    by_row = {name: column for name, column in columns.items() if isinstance(column, tuple)}
+    same = {name: column for name, column in columns.items() if name not in by_row}
+    return Values(source.table, keys if isinstance(keys, tuple) else (keys,), by_row, {**source.values, **same})

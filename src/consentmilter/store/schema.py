@@ -10,9 +10,21 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.types import TypeDecorator
 
 from consentmilter.store import append_only
-from consentmilter.store.text import Printable
+from consentmilter.store.text import printable
+
+
+class Printable(TypeDecorator[str]):
+    """TEXT whose values went through `printable` on their way in."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value if value is None else printable(value)
+
 
 CORE_METADATA = sa.MetaData()
 JOURNAL_METADATA = sa.MetaData()

@@ -5,53 +5,32 @@ order each page is written about once. Beyond a number of rows they lie in a fil
 process, so that memory stays flat. Raises StoreError where that file cannot be written.
 """
 
-import marshal
 import os
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, repeat
-from operator import itemgetter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import BinaryIO, Self
 
 from consentmilter.errors import StoreError
-from consentmilter.ledger import said_digest
-from consentmilter.store.chunks import Said
+from consentmilter.store.said import Columns, Rows, Said, distinct, in_order
 
-RUN_ROWS = 100_000
-"""Rows that are kept in memory: some 30 MB."""
+RUN_ROWS = 50_000
+"""Rows that are kept in memory: some 15 MB."""
 
-_key = itemgetter(0)
-_what = itemgetter(0, 1, 2)
+Place = tuple[int, int]
+"""Where something lies in a spill: from which octet on, and how many."""
 
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows that are to go in together: how many, the digest of them, and each that says something else, by key."""
-
-    count: int
-    digest: bytes
-    distinct: Sequence[Said]
-
-    @classmethod
-    def of(cls, rows: Sequence[Said]) -> "Rows":
-        """What can be made ready before the lock is held, and by another thread than the event loop's."""
-        return cls(len(rows), said_digest(row[:5] for row in rows), in_order(rows))
+Index = Mapping[int, Sequence[Place]]
+"""Where the rows lie whose keys begin with an octet."""
 
 
-class Staging:
-    """Rows by key; a context that removes its file."""
+class Spill:
+    """A file for what memory shall not hold, made when there is something; a context that removes it."""
 
-    def __init__(self, make_file: Callable[[], BinaryIO], run_rows: int = RUN_ROWS) -> None:
-        """Take where to make the file, if one is needed."""
+    def __init__(self, make_file: Callable[[], BinaryIO]) -> None:
         self._make_file = make_file
-        self._run_rows = run_rows
-        self._file: BinaryIO | None = None
-        self._pieces: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
-        self._run: list[Said] = []
-        self._added = 0
+        self._made: BinaryIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -59,8 +38,41 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        if self._made is not None:
+            self._made.close()
+
+    @property
+    def file(self) -> BinaryIO:
+        """The file, which is made now if it was not before."""
+        if self._made is None:
+            with _translated():
+                self._made = self._make_file()
+        return self._made
+
+    def put(self, octets: bytes) -> Place:
+        file = self.file
+        with _translated():
+            start = file.seek(0, os.SEEK_END)
+            file.write(octets)
+            file.flush()
+        return start, len(octets)
+
+    def get(self, place: Place) -> bytes:
+        start, octets = place
+        self.file.seek(start)
+        return self.file.read(octets)
+
+
+class Staging:
+    """Rows by key."""
+
+    def __init__(self, spill: Spill, run_rows: int = RUN_ROWS) -> None:
+        """Take where to put rows that are too many; several stagings may share it."""
+        self._spill = spill
+        self._run_rows = run_rows
+        self._pieces: defaultdict[int, list[tuple[Spill, Place]]] = defaultdict(list)
+        self._run: list[Said] = []
+        self._added = 0
 
     def __len__(self) -> int:
         """How many rows were added, repeats included."""
@@ -72,6 +84,21 @@ class Staging:
         self._added += len(self._run) - before
         if len(self._run) >= self._run_rows:
             self._put_aside()
+
+    def put_aside(self) -> Index:
+        """Put all rows that were added into the spill, and tell where they are: for another process to adopt."""
+        self._put_aside()
+        return {octet: [place for _, place in pieces] for octet, pieces in self._pieces.items()}
+
+    def adopt(self, spill: Spill, index: Index, count: int) -> None:
+        """Take so many rows that another process put aside for rows that were added before one's own."""
+        self._added += count
+        for octet, places in index.items():
+            self._pieces[octet][:0] = [(spill, place) for place in places]
+
+    def ready(self, rows: int) -> Iterator[Rows]:
+        """All rows in key order, so many at a time, with what is to be recorded of them."""
+        return map(Rows.of, self.chunks(rows))
 
     def chunks(self, rows: int) -> Iterator[list[Said]]:
         """All rows in key order, so many at a time; of rows that say the same, one."""
@@ -86,71 +113,34 @@ class Staging:
 
     def _parts(self) -> Iterator[list[Said]]:
         """The rows whose keys begin with the same octet, in the order of these octets."""
-        if self._file is None:
+        if not self._pieces:
             yield in_order(self._run)
             return
-        if self._run:
-            self._put_aside()
+        self._put_aside()
         for octet in sorted(self._pieces):
-            yield in_order([row for place in self._pieces[octet] for row in self._read(*place)])
+            yield in_order([row for piece in self._pieces[octet] for row in _rows(*piece)])
 
     def _put_aside(self) -> None:
-        """Move the rows in memory to the file, in a piece for each first octet of a key."""
-        try:
-            self._file = self._file or self._make_file()
-            start = self._file.seek(0, os.SEEK_END)
-            for octet, rows in _by_octet(in_order(self._run)):
-                octets = self._file.write(_packed(rows))
-                self._pieces[octet].append((start, octets))
-                start += octets
-            self._file.flush()
-        except OSError as error:
-            raise StoreError(f"cannot put the rows of the import aside: {error.strerror}") from error
+        """Move the rows in memory to the spill, in a piece for each first octet of a key."""
+        for octet, rows in _by_octet(distinct(self._run)).items():
+            self._pieces[octet].append((self._spill, self._spill.put(Columns.of(rows).packed())))
         self._run.clear()
 
-    def _read(self, start: int, octets: int) -> list[Said]:
-        assert self._file is not None
-        self._file.seek(start)
-        return _unpacked(self._file.read(octets))
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"cannot put the rows of the import aside: {error.strerror}") from error
 
 
-def _by_octet(rows: Sequence[Said]) -> Iterator[tuple[int, Sequence[Said]]]:
-    """Ordered rows in pieces whose keys begin with the same octet."""
-    starts = [bisect_left(rows, bytes([octet]), key=_key) for octet in range(256)]
-    for octet, (start, end) in enumerate(pairwise([*starts, len(rows)])):
-        if start < end:
-            yield octet, rows[start:end]
+def _rows(spill: Spill, place: Place) -> Iterable[Said]:
+    return Columns.unpacked(spill.get(place)).rows()
 
 
-def _packed(rows: Sequence[Said]) -> bytes:
-    """The rows column by column, and a column that says the same in all of them as that alone."""
-    columns = zip(*rows, strict=True)
-    told = [column[0] if column.count(column[0]) == len(column) else column for column in columns]
-    return marshal.dumps((len(rows), told))
-
-
-def _unpacked(octets: bytes) -> list[Said]:
-    count, told = marshal.loads(octets)  # noqa: S302 - nobody else can open the file
-    columns = (column if isinstance(column, tuple) else repeat(column, count) for column in told)
-    return list(zip(*columns, strict=True))
-
-
-def in_order(rows: Collection[Said]) -> list[Said]:
-    """The rows in the order of their subjects; of rows that say the same, the first, held as long as the longest."""
-    if len(set(map(_key, rows))) < len(rows):
-        rows = _distinct(rows)
-    return sorted(rows, key=_key)
-
-
-def _distinct(rows: Iterable[Said]) -> Collection[Said]:
-    found: dict[tuple[bytes, str, str], Said] = {}
+def _by_octet(rows: Collection[Said]) -> Mapping[int, Sequence[Said]]:
+    found: defaultdict[int, list[Said]] = defaultdict(list)
     for row in rows:
-        first = found.setdefault(_what(row), row)
-        if first is not row:
-            key, scope, reason, since, expires, address = first
-            found[_what(row)] = (key, scope, reason, since, _later(expires, row[4]), address or row[5])
-    return found.values()
-
-
-def _later(one: int | None, other: int | None) -> int | None:
-    return None if one is None or other is None else max(one, other)
+        found[row[0][0]].append(row)
+    return found

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.model import Reason, Suppression
-from consentmilter.store.chunks import Said, Source, put_rows
+from consentmilter.store.chunks import Source, put_rows
 from consentmilter.store.rows import seconds, to_suppression
+from consentmilter.store.said import Columns, Said
 from consentmilter.store.schema import suppression
 from consentmilter.store.standing import by_key
 from consentmilter.store.text import printable
@@ -43,7 +44,7 @@ async def put(connection: AsyncConnection, said: Suppression) -> bool:
     """Make the suppression, or mark the one that stands as asserted again; whether it was made."""
     row = to_said(said.subject, said.scope, said.reason, said.created, said.expires, said.address)
     source = Source(printable(said.origin), said.batch, seconds(said.created))
-    return bool(await put_rows(connection, source, [row]))
+    return bool(await put_rows(connection, source, Columns.of([row])))
 
 
 async def remove(

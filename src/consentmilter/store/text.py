@@ -4,22 +4,9 @@ The mail server hands over octets as surrogates, and files have names in any enc
 also NUL. One such string must never undo a whole transaction, so what cannot be stored as it is goes in escaped.
 """
 
-from sqlalchemy import Dialect, Text
-from sqlalchemy.types import TypeDecorator
-
 
 def printable(text: str) -> str:
     r"""The same text, with surrogates and NUL written as escapes such as \udcff and \x00."""
     if text.isascii() and "\0" not in text:
         return text
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
-
-
-class Printable(TypeDecorator[str]):
-    """TEXT whose values went through `printable` on their way in."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return value if value is None else printable(value)

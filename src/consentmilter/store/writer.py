@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import StoreBusyError, StoreError
 from consentmilter.store.databases import Database, Reads, Writes, database
-from consentmilter.store.staging import Staging
+from consentmilter.store.staging import Spill
 
 T = TypeVar("T")
 
@@ -85,10 +85,10 @@ class Store:
         self._refuse_closed()
         return await self._reading.run(job)
 
-    def staging(self) -> Staging:
+    def spill(self) -> Spill:
         """A place for the rows of an import: a file without a name, beside the database if that is a file too."""
         beside = self._place.file and self._place.file.parent
-        return Staging(lambda: cast(BinaryIO, tempfile.TemporaryFile(dir=beside)))
+        return Spill(lambda: cast(BinaryIO, tempfile.TemporaryFile(dir=beside)))
 
     def _refuse_closed(self) -> None:
         if self._closed:

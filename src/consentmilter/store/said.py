@@ -1,0 +1,104 @@
+"""What rows of files say, as the store has it: as plain tuples, or column by column where many are handed on.
+
+Of a million of them, making, sorting and keeping each costs. Pure, and without the database's modules, so that a
+process that only reads files starts fast.
+"""
+
+import marshal
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from operator import itemgetter
+from typing import Any, Self
+
+from consentmilter.ledger import alike_digest, said_digest
+
+Said = tuple[bytes, str, str, int | None, int | None, str | None]
+"""What one row says: subject or digest, scope, reason, since when and until when in seconds, and the address."""
+
+_WIDTH = 6
+
+_WITHOUT_REFERENCES = 2
+"""The format of marshal that does not look for values that are there twice: looking takes longer than it saves."""
+
+_key = itemgetter(0)
+_what = itemgetter(0, 1, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Rows column by column: a tuple with a value for each row, or what all of them say as that alone."""
+
+    count: int
+    told: list[Any]
+
+    @classmethod
+    def of(cls, rows: Sequence[Said]) -> Self:
+        columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
+        told = [column[0] if column and column.count(column[0]) == len(column) else column for column in columns]
+        return cls(len(rows), told)
+
+    @classmethod
+    def unpacked(cls, octets: bytes) -> Self:
+        """The columns that were packed by this program."""
+        return cls(*marshal.loads(octets))  # noqa: S302 - from a file or pipe that nobody else has
+
+    def packed(self) -> bytes:
+        return marshal.dumps((self.count, self.told), _WITHOUT_REFERENCES)
+
+    def rows(self) -> Iterable[Said]:
+        return zip(*self.whole(), strict=True)
+
+    @property
+    def digest(self) -> bytes:
+        """What the ledger records of these rows."""
+        _, scope, reason, _, expires, _ = self.told
+        if any(isinstance(column, tuple) for column in (scope, reason, expires)):
+            return _digest(self.rows())
+        keys, _, _, since, *_ = self.whole()
+        return alike_digest(keys, scope, reason, since, expires)
+
+    def whole(self) -> list[Iterable[Any]]:
+        """Each column with a value for each row."""
+        return [column if isinstance(column, tuple) else repeat(column, self.count) for column in self.told]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows that are to go in together: how many, the digest of them, and each that says something else, by key."""
+
+    count: int
+    digest: bytes
+    distinct: Columns
+
+    @classmethod
+    def of(cls, rows: Sequence[Said]) -> Self:
+        """What can be made ready before the lock is held, and by another process than that which holds it."""
+        columns = Columns.of(in_order(rows))
+        return cls(len(rows), columns.digest if columns.count == len(rows) else _digest(rows), columns)
+
+
+def _digest(rows: Iterable[Said]) -> bytes:
+    return said_digest(row[:5] for row in rows)
+
+
+def in_order(rows: Collection[Said]) -> list[Said]:
+    """The rows in the order of their subjects; of rows that say the same, the first, held as long as the longest."""
+    return sorted(distinct(rows), key=_key)
+
+
+def distinct(rows: Collection[Said]) -> Collection[Said]:
+    """The same rows in any order; of rows that say the same, the first, held as long as the longest."""
+    if len(set(map(_key, rows))) == len(rows):
+        return rows
+    found: dict[tuple[bytes, str, str], Said] = {}
+    for row in rows:
+        first = found.setdefault(_what(row), row)
+        if first is not row:
+            key, scope, reason, since, expires, address = first
+            found[_what(row)] = (key, scope, reason, since, _later(expires, row[4]), address or row[5])
+    return found.values()
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else max(one, other)

@@ -79,7 +79,23 @@ def test_any_text_and_any_time_go_in_as_they_are(
     chosen = said[:1] if alike else said
     rows: list[Said] = [(key(n), *chosen[n % len(chosen)]) for n in range(24)]
     changed(url, "DELETE FROM suppression")
-    assert put(url, BATCH, rows) == len(rows)
     columns = "subject, scope, reason, created, expires, address"
-    found = seen(url, f"SELECT {columns} FROM suppression ORDER BY subject")
-    assert found == [(*row[:3], BATCH.recorded if row[3] is None else row[3], *row[4:]) for row in rows]
+    for made in (len(rows), 0):  # what stands already takes another way, and says the same there
+        assert put(url, BATCH, rows) == made
+        found = seen(url, f"SELECT {columns} FROM suppression ORDER BY subject")
+        assert found == [(*row[:3], BATCH.recorded if row[3] is None else row[3], *row[4:]) for row in rows]
+
+
+def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str) -> None:
+    """Somebody who stands for another scope or reason gets one row more; whoever lies between gets a first one."""
+    standing: list[Said] = [(key(n), "*", "imported", None, None, None) for n in range(0, 60, 3)]
+    assert put(url, BATCH, standing) == 20
+    rows: list[Said] = [
+        *((key(n), "*", "imported", n, None, f"p{n}@x.example") for n in range(60)),
+        *((key(n), "acme", "complaint", n, None, f"p{n}@x.example") for n in range(0, 60, 2)),
+    ]
+    assert put(url, Source("import", "b2", 2000), rows) == 90 - 20
+    found = seen(url, "SELECT subject, scope, asserted_again, address FROM suppression")
+    assert sorted(found) == sorted(
+        (row[0], row[1], row[1] == "*" and row[0] in {each[0] for each in standing}, row[5]) for row in rows
+    )

@@ -1,18 +1,21 @@
-"""Many rows into a table: by COPY into a temporary one, and from there in one statement, in the order that they have.
+"""Many rows into a table by COPY: straight there, but those of people who stand by way of a temporary table.
 
-The temporary table is gone before the transaction ends, so that this works through a pool of transactions (PgBouncer)
-as well. Raises what the driver and SQLAlchemy raise.
+COPY knows no ON CONFLICT. Who writes holds the one lock of all writers, so what does not stand when it is looked for
+does not when it is made. The temporary table is gone before the transaction ends, so that this works through a pool of
+transactions (PgBouncer) as well. Raises what the driver and SQLAlchemy raise.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.store.inserting import COLUMNS, KEY, Inserts, Values
+from consentmilter.store.postgres import copy_text
 from consentmilter.store.schema import CORE_METADATA
 
 if TYPE_CHECKING:  # whoever has SQLite does without the driver
@@ -21,21 +24,27 @@ if TYPE_CHECKING:  # whoever has SQLite does without the driver
 _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
 
-_SPECIAL = re.compile(r"[\\\t\n\r]")
-_ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-"""What means something in the text of a COPY (PostgreSQL's manual on COPY, "Text Format")."""
-
-_NULL = r"\N"
+_AT_ONCE = 1000
+"""The server takes in so many rows of a COPY while the next are written down."""
 
 
 async def put(connection: AsyncConnection, values: Values) -> int:
     """Make or repeat the rows, and return how many were made."""
+    if values.count <= _FEW:
+        return await _put_each(connection, values)
+    standing = await _standing(connection, values)
+    if not standing:
+        await _make(connection, values)
+        return values.count
+    stand = [key in standing for key in values.keys]
+    made = values.count - sum(stand)
+    if made:
+        await _make(connection, _only(values, [not each for each in stand]))
+    return made + await _put_staged(connection, _only(values, stand))
+
+
+async def _put_each(connection: AsyncConnection, values: Values) -> int:
     columns, table = tuple(values.by_row), values.table.name
-    if values.count > _FEW:
-        await _stage(connection, values)
-        made = await _of_staged(table, columns).run(connection, values.same, values.count)
-        await connection.exec_driver_sql("DROP TABLE said")
-        return made
     made = 0
     for at, key in enumerate(values.keys):
         row = {_place(name): column[at] for name, column in values.by_row.items()}
@@ -43,16 +52,53 @@ async def put(connection: AsyncConnection, values: Values) -> int:
     return made
 
 
+async def _put_staged(connection: AsyncConnection, values: Values) -> int:
+    await _stage(connection, values)
+    made = await _of_staged(values.table.name, tuple(values.by_row)).run(connection, values.same, values.count)
+    await connection.exec_driver_sql("DROP TABLE said")
+    return made
+
+
+async def _standing(connection: AsyncConnection, values: Values) -> set[bytes]:
+    """Those of the keys of which the table has rows."""
+    held = values.table.c[0]
+    between = sa.select(sa.exists().where(held.between(min(values.keys), max(values.keys))))
+    if not await connection.scalar(between):
+        return set()
+    return set(await connection.scalars(_those_of(values.table.name), {"keys": list(values.keys)}))
+
+
+async def _make(connection: AsyncConnection, values: Values) -> None:
+    """Make the rows, of which none stands."""
+    names = ", ".join(values.table.columns.keys())
+    await _copy(connection, f"{values.table.name} ({names})", copy_text.made(values))
+
+
 async def _stage(connection: AsyncConnection, values: Values) -> None:
     """Put the rows into a temporary table."""
     types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
     columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
     await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
-    keys = [rf"\\x{key.hex()}" for key in values.keys]
-    rows = map("\t".join, zip(keys, *map(_cells, values.by_row.values()), strict=True))
+    await _copy(connection, "said", copy_text.said(values))
+
+
+async def _copy(connection: AsyncConnection, target: str, rows: Iterator[str]) -> None:
     driver = cast("Driver[Any]", (await connection.get_raw_connection()).driver_connection)
-    async with driver.cursor() as cursor, cursor.copy("COPY said FROM STDIN") as copy:
-        await copy.write("\n".join(rows))
+    async with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        while some := "".join(islice(rows, _AT_ONCE)):
+            await copy.write(some)
+
+
+def _only(values: Values, chosen: Sequence[bool]) -> Values:
+    """Some of the rows."""
+    by_row = {name: tuple(compress(column, chosen)) for name, column in values.by_row.items()}
+    return Values(values.table, tuple(compress(values.keys, chosen)), by_row, values.same)
+
+
+@cache
+def _those_of(table: str) -> sa.Select[tuple[bytes]]:
+    held = CORE_METADATA.tables[table].c[0]
+    return sa.select(held).distinct().where(held == sa.any_(sa.bindparam("keys", type_=ARRAY(KEY))))
 
 
 @cache
@@ -71,13 +117,3 @@ def _of_one(table: str, columns: Sequence[str]) -> Inserts:
 def _place(name: str) -> str:
     """The parameter that is a row's own."""
     return f"said_{name}"
-
-
-def _cells(column: Sequence[object]) -> list[str]:
-    """A column in the text format of COPY."""
-    texts = ["" if cell is None else str(cell) for cell in column]
-    if _SPECIAL.search("".join(texts)):  # one look at all, since hardly any has something
-        texts = [text.translate(_ESCAPED) for text in texts]
-    if None in column:
-        return [_NULL if cell is None else text for cell, text in zip(column, texts, strict=True)]
-    return texts

@@ -6,12 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
+from unittest.mock import patch
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consentmilter.errors import StoreError
+from consentmilter.store import staging as staging_module
 from consentmilter.store.said import Said
 from consentmilter.store.staging import Spill, Staging
 from consentmilter.store.writer import Store
@@ -49,10 +51,18 @@ def merged(rows: list[Said]) -> dict[tuple[bytes, str, str], Said]:
     return found
 
 
-@given(rows=st.lists(said, max_size=60), run_rows=st.integers(1, 70), size=st.integers(1, 20))
-def test_all_rows_come_back_in_key_order_and_each_once(rows: list[Said], run_rows: int, size: int) -> None:
+@settings(deadline=None)
+@given(
+    rows=st.lists(said, max_size=60),
+    run_rows=st.integers(1, 70),
+    part_octets=st.sampled_from([100, 1000, 1 << 23]),
+    size=st.integers(1, 20),
+)
+def test_all_rows_come_back_in_key_order_and_each_once(
+    rows: list[Said], run_rows: int, part_octets: int, size: int
+) -> None:
     """In chunks of the size asked for, whether they fit into memory or not; and again, if asked again."""
-    with Spill(a_file) as spill:
+    with Spill(a_file) as spill, patch.object(staging_module, "PART_OCTETS", part_octets):
         staging = Staging(spill, run_rows)
         for start in range(0, len(rows), 7):
             staging.add(rows[start : start + 7])
@@ -170,3 +180,14 @@ def test_the_file_lies_beside_the_database_and_has_no_name(url: str, database: P
             assert unnamed not in set(open_files())
 
     run(scene())
+
+
+def test_memory_holds_no_more_rows_at_once_however_many_there_are() -> None:
+    """What begins with one octet is told apart by the next where it is much."""
+    rows = [row(number << 64) for number in range(3000)]
+    with Spill(a_file) as spill, patch.object(staging_module, "PART_OCTETS", 2000):
+        staging = Staging(spill, run_rows=100)
+        staging.add(rows)
+        parts = list(staging._parts())
+    assert [each for part in parts for each in part] == rows
+    assert max(map(len, parts)) < 100

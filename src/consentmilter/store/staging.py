@@ -6,9 +6,10 @@ process, so that memory stays flat. Raises StoreError where that file cannot be 
 """
 
 import os
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -18,11 +19,17 @@ from consentmilter.store.said import Columns, Rows, Said, distinct, in_order
 RUN_ROWS = 50_000
 """Rows that are kept in memory: some 15 MB."""
 
-Place = tuple[int, int]
-"""Where something lies in a spill: from which octet on, and how many."""
+PART_OCTETS = 1 << 23
+"""As much of a spill is sorted in memory at once: some 120,000 rows, which take 40 MB there."""
 
-Index = Mapping[int, Sequence[Place]]
-"""Where the rows lie whose keys begin with an octet."""
+_KEY_OCTETS = 16
+"""The least that a key has."""
+
+Place = tuple[int, int]
+"""Where something lies in a spill: from which octet to which."""
+
+Run = Sequence[int]
+"""Rows in a spill by an octet of their keys: where those of each begin, and where the last of them ends."""
 
 
 class Spill:
@@ -55,23 +62,27 @@ class Spill:
             start = file.seek(0, os.SEEK_END)
             file.write(octets)
             file.flush()
-        return start, len(octets)
+        return start, start + len(octets)
 
     def get(self, place: Place) -> bytes:
-        start, octets = place
+        start, end = place
         self.file.seek(start)
-        return self.file.read(octets)
+        return self.file.read(end - start)
 
 
 class Staging:
     """Rows by key."""
 
-    def __init__(self, spill: Spill, run_rows: int = RUN_ROWS) -> None:
-        """Take where to put rows that are too many; several stagings may share it."""
+    def __init__(self, spill: Spill, run_rows: int = RUN_ROWS, at: int = 0) -> None:
+        """Take where to put rows that are too many; several stagings may share it.
+
+        `at` is the place of the octet by which they are told apart there, in keys that are the same before it.
+        """
         self._spill = spill
         self._run_rows = run_rows
-        self._pieces: defaultdict[int, list[tuple[Spill, Place]]] = defaultdict(list)
-        self._run: list[Said] = []
+        self._at = at
+        self._runs: list[tuple[Spill, Run]] = []
+        self._rows: list[Said] = []
         self._added = 0
 
     def __len__(self) -> int:
@@ -79,22 +90,21 @@ class Staging:
         return self._added
 
     def add(self, rows: Iterable[Said]) -> None:
-        before = len(self._run)
-        self._run.extend(rows)
-        self._added += len(self._run) - before
-        if len(self._run) >= self._run_rows:
+        before = len(self._rows)
+        self._rows.extend(rows)
+        self._added += len(self._rows) - before
+        if len(self._rows) >= self._run_rows:
             self._put_aside()
 
-    def put_aside(self) -> Index:
+    def put_aside(self) -> list[Run]:
         """Put all rows that were added into the spill, and tell where they are: for another process to adopt."""
         self._put_aside()
-        return {octet: [place for _, place in pieces] for octet, pieces in self._pieces.items()}
+        return [run for _, run in self._runs]
 
-    def adopt(self, spill: Spill, index: Index, count: int) -> None:
+    def adopt(self, spill: Spill, runs: Iterable[Run], count: int) -> None:
         """Take so many rows that another process put aside for rows that were added before one's own."""
         self._added += count
-        for octet, places in index.items():
-            self._pieces[octet][:0] = [(spill, place) for place in places]
+        self._runs[:0] = [(spill, array("Q", run)) for run in runs]
 
     def ready(self, rows: int) -> Iterator[Rows]:
         """All rows in key order, so many at a time, with what is to be recorded of them."""
@@ -112,19 +122,37 @@ class Staging:
             yield waiting
 
     def _parts(self) -> Iterator[list[Said]]:
-        """The rows whose keys begin with the same octet, in the order of these octets."""
-        if not self._pieces:
-            yield in_order(self._run)
+        """The rows in key order, as many at a time as memory may hold."""
+        if not self._runs:
+            yield in_order(self._rows)
             return
         self._put_aside()
-        for octet in sorted(self._pieces):
-            yield in_order([row for piece in self._pieces[octet] for row in _rows(*piece)])
+        for octet in range(256):
+            places = [(spill, (run[octet], run[octet + 1])) for spill, run in self._runs]
+            pieces = [(spill, place) for spill, place in places if place[0] < place[1]]
+            if sum(end - start for _, (start, end) in pieces) <= PART_OCTETS or self._at + 1 == _KEY_OCTETS:
+                yield in_order([row for piece in pieces for row in _rows(*piece)])
+            else:  # as from some 30,000,000 rows on
+                finer = Staging(self._spill, self._run_rows, self._at + 1)
+                for piece in pieces:
+                    finer.add(_rows(*piece))
+                yield from finer._parts()
 
     def _put_aside(self) -> None:
-        """Move the rows in memory to the spill, in a piece for each first octet of a key."""
-        for octet, rows in _by_octet(distinct(self._run)).items():
-            self._pieces[octet].append((self._spill, self._spill.put(Columns.of(rows).packed())))
-        self._run.clear()
+        """Move the rows in memory to the spill."""
+        if not self._rows:
+            return
+        by_octet: list[list[Said]] = [[] for _ in range(256)]
+        for row in distinct(self._rows):
+            by_octet[row[0][self._at]].append(row)
+        packed = [Columns.of(rows).packed() if rows else b"" for rows in by_octet]
+        start, _ = self._spill.put(b"".join(packed))
+        self._runs.append((self._spill, array("Q", accumulate(map(len, packed), initial=start))))
+        self._rows.clear()
+
+
+def _rows(spill: Spill, place: Place) -> Iterable[Said]:
+    return Columns.unpacked(spill.get(place)).rows()
 
 
 @contextmanager
@@ -133,14 +161,3 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise StoreError(f"cannot put the rows of the import aside: {error.strerror}") from error
-
-
-def _rows(spill: Spill, place: Place) -> Iterable[Said]:
-    return Columns.unpacked(spill.get(place)).rows()
-
-
-def _by_octet(rows: Collection[Said]) -> Mapping[int, Sequence[Said]]:
-    found: defaultdict[int, list[Said]] = defaultdict(list)
-    for row in rows:
-        found[row[0][0]].append(row)
-    return found

@@ -41,8 +41,8 @@ def _work(order: Order) -> None:
         _read(order, order.part, staged)
     send(_OUT, "read")
     others = _spill(order.others)
-    for name, (index, count) in receive(_IN)[1].items():
-        staged.of(name).adopt(others, index, count)
+    for name, (runs, count) in receive(_IN)[1].items():
+        staged.of(name).adopt(others, runs, count)
     send(_OUT, "counts", {name: len(rows) for name, rows in staged.by_list.items()})
     while True:
         name, size = receive(_IN)[1]

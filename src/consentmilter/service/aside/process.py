@@ -21,7 +21,7 @@ from consentmilter.service.aside.order import Order
 from consentmilter.service.aside.pipe import Word, receive, send
 from consentmilter.service.parsing import Told
 from consentmilter.store.said import Columns, Rows
-from consentmilter.store.staging import Index
+from consentmilter.store.staging import Run
 
 _COMMAND = [sys.executable, "-P", "-m", "consentmilter.service.aside.main"]
 _PIPE_OCTETS = 1 << 20
@@ -68,9 +68,10 @@ class Aside:
         rows, bad, skipped, octets = value
         return Told(rows, [BadRow(*row) for row in bad], Counter(skipped), octets)
 
-    def count(self, others: Mapping[str | None, tuple[Index, int]]) -> Mapping[str | None, "Given"]:
+    def count(self, others: Mapping[str | None, tuple[list[Run], int]]) -> Mapping[str | None, "Given"]:
         """Have it take the rows that the import has read, for how many there are of each list, and all rows by list."""
-        self._say("others", others)
+        told = {name: ([tuple(run) for run in runs], count) for name, (runs, count) in others.items()}
+        self._say("others", told)
         _, counts = self._heard("counts")
         return {name: Given(self, name, count) for name, count in counts.items()}
 

@@ -2,8 +2,9 @@
 
 In each round, in turn: postmap of each kind of map that this Postfix has, and `consentmilter import` of a CSV file with
 the same addresses into an empty store: on SQLite, once alone and once while somebody asks the milter, and on a server
-of PostgreSQL that is set up as Debian's package does. Prints a Markdown table on standard output and its progress on
-standard error. Exit code 1 where something could not be started or measured.
+of PostgreSQL that is set up as Debian's package does. Then, if asked to, imports of the list and of one several times
+as long, in turn. Prints a Markdown table on standard output and its progress on standard error. Exit code 1 where
+something could not be started or measured.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -46,11 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             home.mkdir()
             with PostgreSql(home, settings={}) as server:
                 runs, waits = _measure(directory, server, options.rounds)
+            longer = _measure_longer(directory, options) if options.times > 1 else {}
     except LabError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     given = sys.argv[1:] if arguments is None else arguments
     print(_markdown(runs, waits, options, ["python", "-m", "bench.imports", *given]))
+    if longer:
+        print(_of_longer(longer))
     return 0
 
 
@@ -74,6 +78,21 @@ def _measure(directory: Path, server: PostgreSql, rounds: int) -> tuple[dict[str
         told = ", ".join(f"{name} {found[-1].seconds:.1f} s" for name, found in runs.items())
         say(f"round {number} of {rounds}: {told}")
     return runs, waits
+
+
+def _measure_longer(directory: Path, options: argparse.Namespace) -> dict[int, list[Run]]:
+    """The imports of lists of two lengths, in turn."""
+    long = directory / "long"
+    long.mkdir()
+    _write_lists(long, options.rows * options.times)
+    lists = {options.rows: directory, options.rows * options.times: long}
+    runs: dict[int, list[Run]] = {rows: [] for rows in lists}
+    for _ in range(options.rounds):
+        for rows, place in lists.items():
+            with _milter(directory) as milter:
+                runs[rows].append(timed(_import(milter, place)))
+            say(f"{rows:,} addresses: {runs[rows][-1].seconds:.1f} s")
+    return runs
 
 
 def _import(milter: Milter, directory: Path) -> list[str | Path]:
@@ -158,6 +177,21 @@ def _markdown(
     ])  # fmt: skip
 
 
+def _of_longer(runs: Mapping[int, Sequence[Run]]) -> str:
+    """What a list costs that is several times as long, beside the list in the same rounds."""
+    (rows, short), (more, long) = runs.items()
+    told = [
+        f"{count:,} addresses {median(run.seconds for run in found):.1f} s and {median(run.cpu for run in found):.1f} "
+        f"processor seconds with {max(run.octets for run in found) / 1e6:.0f} MB"
+        for count, found in runs.items()
+    ]
+    times = median(run.cpu / of.cpu for run, of in zip(long, short, strict=True))
+    return (
+        f"\nIn turn, {' and '.join(told)}: {_ratio(long, short):.1f} times as long for {more / rows:.0f} times as many,"
+        f" {times:.1f} times the processor's time."
+    )
+
+
 def _ratio(found: Sequence[Run], base: Sequence[Run]) -> float:
     """How long runs took beside others of the same rounds: the machine's slow minutes hit both."""
     return median(run.seconds / of.seconds for run, of in zip(found, base, strict=True))
@@ -171,6 +205,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench.imports", description="Measure imports beside postmap, and the milter meanwhile."
     )
     parser.add_argument("--rows", type=int, default=1_000_000, help="addresses in the list (%(default)s)")
+    parser.add_argument("--times", type=int, default=1, help="then a list so many times as long (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured (%(default)s)")
     return parser
 

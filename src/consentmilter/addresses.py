@@ -9,7 +9,7 @@ Text that was not UTF-8 is carried as lone surrogates (PEP 383), as pymilter han
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
@@ -37,9 +37,11 @@ _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 _DOTS_AT_WILL = re.compile(rf"(?:{_ATEXT}|\.)+")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?")
-_PLAIN_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_PLAIN_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_PLAIN = re.compile(rf"{_PLAIN_ATOM}(?:\.{_PLAIN_ATOM})*@{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})+", re.ASCII)
+_PLAIN_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]++"
+_PLAIN_LABEL = rf"(?!-)[a-z0-9_-]{{1,{MAX_LABEL}}}+(?<!-)"
+_PLAIN_ADDRESS = rf"{_PLAIN_ATOM}(?:\.{_PLAIN_ATOM})*+@{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})++"
+_PLAIN = re.compile(_PLAIN_ADDRESS, re.ASCII)
+_PLAIN_LINES = re.compile(rf"(?:{_PLAIN_ADDRESS}\n)*+", re.ASCII)
 _NO_LABEL = re.compile(r"[\x00-,/:-^`{-\x7f]")
 """ASCII that no label of a domain holds; UTS 46 maps some look-alikes to it, U+FF20 to the @."""
 
@@ -107,6 +109,16 @@ def plain(text: str) -> str | None:
     """
     lower = text.lower()
     return lower if len(lower) <= MAX_OCTETS and _PLAIN.fullmatch(lower) else None
+
+
+def all_plain(texts: Sequence[str]) -> list[str] | None:
+    """`plain` of several texts at once; None if it has no answer for one of them."""
+    if max(map(len, texts), default=0) > MAX_OCTETS:
+        return None
+    lines = "".join([f"{text}\n" for text in texts]).lower()
+    if not _PLAIN_LINES.fullmatch(lines) or lines.count("\n") > len(texts):
+        return None
+    return lines.split("\n")[:-1]
 
 
 def suppressible_domain(raw: str) -> str:

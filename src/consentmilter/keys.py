@@ -7,7 +7,7 @@ file cannot tell who is on the list. Nothing here reads a file; `KeyRing.parse` 
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -83,7 +83,7 @@ def subject_of(text: str, ring: KeyRing) -> bytes:
 
 def subject_maker(ring: KeyRing) -> Callable[[str], bytes]:
     """`subject_of` for millions: the key goes into one digest, and each text into a copy of it."""
-    keyed = blake2b(digest_size=SUBJECT_OCTETS, key=ring.subject, person=_SUBJECT)
+    keyed = _keyed(ring)
 
     def subject(text: str) -> bytes:
         digest = keyed.copy()
@@ -91,6 +91,21 @@ def subject_maker(ring: KeyRing) -> Callable[[str], bytes]:
         return digest.digest()
 
     return subject
+
+
+def subjects_maker(ring: KeyRing) -> Callable[[Iterable[str]], list[bytes]]:
+    """The same for many texts at once, all of them ASCII."""
+    keyed = _keyed(ring)
+
+    def subjects(texts: Iterable[str]) -> list[bytes]:
+        made = []
+        for octets in map(str.encode, texts):
+            digest = keyed.copy()
+            digest.update(octets)
+            made.append(digest.digest())
+        return made
+
+    return subjects
 
 
 def subject_of_address(address: Address, ring: KeyRing, foldings: Foldings) -> bytes:
@@ -117,6 +132,10 @@ def own_subjects_of(address: Address, ring: KeyRing, foldings: Foldings) -> tupl
 def _text(address: Address) -> str:
     # A bare local part gets its @, so that "postmaster" is never taken for a domain of that name.
     return f"{address.local}@{address.domain}"
+
+
+def _keyed(ring: KeyRing) -> blake2b:
+    return blake2b(digest_size=SUBJECT_OCTETS, key=ring.subject, person=_SUBJECT)
 
 
 def _digest(data: bytes, secret: bytes, person: bytes) -> bytes:

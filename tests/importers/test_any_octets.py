@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consentmilter.addresses import mailable, plain
+from consentmilter.addresses import all_plain, mailable, plain
 from consentmilter.errors import AddressError, UsageError
 from consentmilter.importers import SHAPES, recognise
-from consentmilter.keys import KeyRing, subject_maker, subject_of
+from consentmilter.keys import KeyRing, subject_maker, subject_of, subjects_maker
 from consentmilter.model import Reason
 from consentmilter.service.parsing import Job, chunks
 from consentmilter.service.unpacking import examine
@@ -59,6 +59,16 @@ def test_the_short_way_to_a_canonical_address_is_the_long_one(text: str) -> None
         assert short == str(mailable(text))
         assert subject_maker(RING)(short) == subject_named(text, RING, {}).key
     assert subject_maker(RING)(text) == subject_of(text, RING)
+
+
+@given(st.lists(NEARLY | st.emails() | st.sampled_from(["a@x.example", "B@x.example\nc@x.example"]), max_size=4))
+def test_many_addresses_take_the_short_way_together_if_each_does(texts: list[str]) -> None:
+    """And come to the same, addresses and keys."""
+    each = [plain(text) for text in texts]
+    together = all_plain(texts)
+    assert together == (None if None in each else each)
+    if together is not None:
+        assert subjects_maker(RING)(together) == list(map(subject_maker(RING), together))
 
 
 @pytest.mark.parametrize(

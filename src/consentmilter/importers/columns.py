@@ -105,6 +105,9 @@ class RowReader:
         if self._reason < 0:
             return [None] * (len(cells) // self.width)
         texts, origins = cells[self._reason :: self.width], cells[self._origin :: self.width]
+        if self._origin < 0 and texts.count(texts[0]) == len(texts):
+            kind, reason = self._meanings[texts[0]]
+            return None if kind else [reason] * len(texts)
         found = [self._meanings[each] for each in (texts if self._origin < 0 else zip(texts, origins, strict=True))]
         return None if any(kind for kind, _ in found) else [reason for _, reason in found]
 

@@ -65,7 +65,8 @@ class Lines:
         if not self._ahead:
             self._ahead.extend(next(self._blocks, ()))
         lines = list(self._ahead)
-        if any('"' in line or BYTE_ORDER_MARK in line for line in lines) or max(map(len, lines), default=0) > MAX_LINE:
+        text = "".join(lines)
+        if '"' in text or BYTE_ORDER_MARK in text or max(map(len, lines), default=0) > MAX_LINE:
             return None
         self._ahead.clear()
         self.number += len(lines)

@@ -6,6 +6,7 @@ A `Table` holds some of them column by column, and gives back any of them as the
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import repeat
 
 from consentmilter.importers.columns import RowReader
 from consentmilter.importers.rows import Row
@@ -39,7 +40,7 @@ class Table:
 def table_of(lines: Sequence[str], line: int, delimiter: str, reader: RowReader) -> Table | None:
     """The rows of these lines, of which the first has this number; None where it takes a closer look at each."""
     width = reader.width
-    if not reader.is_simple or any(each.count(delimiter) != width - 1 for each in lines):
+    if not reader.is_simple or list(map(str.count, lines, repeat(delimiter))).count(width - 1) < len(lines):
         return None
     cells = delimiter.join(lines).split(delimiter)
     addresses = list(map(str.strip, cells[reader.email :: width]))

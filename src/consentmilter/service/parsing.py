@@ -11,11 +11,11 @@ from functools import lru_cache
 from itertools import islice, repeat
 from typing import BinaryIO, cast
 
-from consentmilter.addresses import Foldings, plain
+from consentmilter.addresses import Foldings, all_plain, plain
 from consentmilter.errors import AddressError
 from consentmilter.importers import BadRow, Entry, Hashed, Keyed, Plan, Row, Skipped, Table, read_parts
 from consentmilter.importers.rows import clipped
-from consentmilter.keys import KeyRing, subject_maker
+from consentmilter.keys import KeyRing, subject_maker, subjects_maker
 from consentmilter.model import Reason
 from consentmilter.service.unpacking import text_of
 from consentmilter.store.rows import seconds
@@ -30,7 +30,6 @@ _MOST_SAID = 10_000
 _MOST_BAD = 200
 _MOST_SKIPPED = 100_000
 _EXPIRED = "expired"
-_seconds = lru_cache(maxsize=4096)(seconds)
 _TEXTS = {reason: reason.value for reason in Reason}
 
 
@@ -119,6 +118,7 @@ class _Speaker:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._subject_of = subject_maker(job.ring)
+        self._subjects_of = subjects_maker(job.ring)
         self._key = key_name(job.ring)
         self._keep = job.store_addresses
         self._now = seconds(job.now)
@@ -136,7 +136,7 @@ class _Speaker:
             if part.__class__ is Entry and part.expires is None and part.scope is None and not self._job.foldings:
                 address = plain(part.address)
                 if address is not None:
-                    since = None if part.at is None else _seconds(part.at)
+                    since = _seconds(part.at)
                     text = _TEXTS[part.reason or reason]
                     say((subject_of(address), scope, text, since, None, address if keep else None))
                     continue
@@ -147,6 +147,9 @@ class _Speaker:
 
     def _put_table(self, table: Table, chunk: Chunk) -> None:
         """Put the plain addresses of a table into the chunk together, and between them what takes a closer look."""
+        if not self._job.foldings and (all_of_them := all_plain(table.addresses)) is not None:
+            self._say(table, 0, all_of_them, chunk)
+            return
         addresses = [None] * len(table.addresses) if self._job.foldings else list(map(plain, table.addresses))
         start = 0
         for odd in [at for at, address in enumerate(addresses) if address is None]:
@@ -161,10 +164,10 @@ class _Speaker:
             return
         some = slice(start, start + len(addresses))
         chunk.said += zip(
-            map(self._subject_of, addresses),
+            self._subjects_of(addresses),
             repeat(self._scope),
             self._texts(table.reasons[some]),
-            [None if at is None else _seconds(at) for at in table.times[some]],
+            map(_seconds, table.times[some]),
             repeat(None),
             addresses if self._keep else repeat(None),
             strict=False,  # what is the same for all has no end
@@ -204,13 +207,18 @@ class _Speaker:
 
     def _said(self, key: bytes, row: Entry | Hashed | Keyed, address: str | None, chunk: Chunk) -> Said | None:
         """What the row says, as the store has it; nothing if it holds no more."""
-        expires = None if row.expires is None else _seconds(row.expires)
+        expires = _seconds(row.expires)
         if expires is not None and expires <= self._now:
             chunk.skipped[_EXPIRED] += 1
             return None
         scope = self._scope if row.scope is None else printable(row.scope)
-        since = None if row.at is None else _seconds(row.at)
+        since = _seconds(row.at)
         return key, scope, _TEXTS[row.reason or self._reason], since, expires, address
+
+
+@lru_cache(maxsize=4096)
+def _seconds(at: datetime | None) -> int | None:
+    return None if at is None else seconds(at)
 
 
 def key_name(ring: KeyRing) -> str:

@@ -7,7 +7,7 @@ transactions (PgBouncer) as well. Raises what the driver and SQLAlchemy raise.
 
 from collections.abc import Iterator, Sequence
 from functools import cache
-from itertools import compress, islice
+from itertools import compress
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
@@ -23,9 +23,6 @@ if TYPE_CHECKING:  # whoever has SQLite does without the driver
 
 _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
-
-_AT_ONCE = 1000
-"""The server takes in so many rows of a COPY while the next are written down."""
 
 
 async def put(connection: AsyncConnection, values: Values) -> int:
@@ -82,11 +79,11 @@ async def _stage(connection: AsyncConnection, values: Values) -> None:
     await _copy(connection, "said", copy_text.said(values))
 
 
-async def _copy(connection: AsyncConnection, target: str, rows: Iterator[str]) -> None:
+async def _copy(connection: AsyncConnection, target: str, texts: Iterator[str]) -> None:
     driver = cast("Driver[Any]", (await connection.get_raw_connection()).driver_connection)
     async with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        while some := "".join(islice(rows, _AT_ONCE)):
-            await copy.write(some)
+        for text in texts:
+            await copy.write(text)
 
 
 def _only(values: Values, chosen: Sequence[bool]) -> Values:

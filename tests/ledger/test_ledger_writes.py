@@ -18,7 +18,7 @@ from tests.ledger.life import Life
 from tests.store.support import KEYS, put, run
 
 STORE = Path(consentmilter.__file__).parent / "store"
-WRITES = re.compile(r"\b(?:insert|update|delete|upsert)\(\s*(\w+)")
+WRITES = re.compile(r"(?<!def )\b(?:insert|update|delete|upsert)\(\s*(\w+)")
 
 Job = Callable[[AsyncConnection], Awaitable[Any]]
 Run = Callable[[Any, Job, float], Awaitable[Any]]
@@ -43,7 +43,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _watching(real: Run) -> Run:
-    async def watching(self: Any, job: Job, patience: float) -> Any:
+    async def watching(self: Any, job: Job, patience: float, **options: Any) -> Any:
         async def looked_at(connection: AsyncConnection) -> Any:
             rows, entries = await _state(connection)
             result = await job(connection)
@@ -51,7 +51,7 @@ def _watching(real: Run) -> Run:
             assert rows == rows_after or entries_after > entries, "the list changed, and the ledger does not say so"
             return result
 
-        return await real(self, looked_at, patience)
+        return await real(self, looked_at, patience, **options)
 
     return watching
 

@@ -202,7 +202,10 @@ async def import_rows(
     list_name: str | None = None,
     now: Clock = utc_now,
 ) -> Outcome:
-    """Assert rows as the store has them, of a hash list if there is a `list_name`."""
+    """Assert rows as the store has them, of a hash list if there is a `list_name`.
+
+    They last for certain when the batch has been finished.
+    """
     if rows.count > CHUNK_ROWS:
         raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {rows.count}")
     if not rows.count:
@@ -220,7 +223,7 @@ async def import_rows(
         await entries.append(connection, entry)
         return Outcome(new, rows.count - new)
 
-    return await store.write(job)
+    return await store.write(job, lasting=False)
 
 
 async def finish_batch(

@@ -62,8 +62,11 @@ class Reads(Protocol):
 class Writes(Protocol):
     """Asynchronous changes of the core tree, one at a time in this process and among all."""
 
-    async def run(self, job: AsyncJob[T], patience: float) -> T:
-        """Run the job in a transaction, if its turn comes within `patience` seconds; return after the commit."""
+    async def run(self, job: AsyncJob[T], patience: float, *, lasting: bool = True) -> T:
+        """Run the job in a transaction, if its turn comes within `patience` seconds; return after the commit.
+
+        One that is not `lasting` need not be on the disk yet; it is when the next lasting one is.
+        """
 
     async def close(self) -> None: ...
 

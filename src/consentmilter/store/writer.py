@@ -34,6 +34,7 @@ class _Change:
     done: asyncio.Future[Any]
     deadline: float
     late: asyncio.TimerHandle
+    lasting: bool
 
 
 class Store:
@@ -67,8 +68,12 @@ class Store:
         finally:
             await reading.close()
 
-    async def write(self, job: Job[T]) -> T:
-        """Run the job in one transaction and return its result after commit."""
+    async def write(self, job: Job[T], *, lasting: bool = True) -> T:
+        """Run the job in one transaction and return its result after commit.
+
+        A change that is not `lasting` may be lost with a server that fails, as long as no lasting one came after it:
+        for parts of something that is told of at its end, and done again if it has none.
+        """
         self._refuse_closed()
         if asyncio.current_task() is self._writer:
             raise StoreError("a change cannot wait for another change: make both in one job")
@@ -77,7 +82,7 @@ class Store:
         # A caller that left fetches no outcome, and asyncio would complain about an exception never retrieved.
         done.add_done_callback(lambda future: future.cancelled() or future.exception())
         late = loop.call_later(self._lock_timeout, _refuse_late, done)
-        self._changes.put_nowait(_Change(job, done, time.monotonic() + self._lock_timeout, late))
+        self._changes.put_nowait(_Change(job, done, time.monotonic() + self._lock_timeout, late, lasting))
         return await asyncio.shield(done)
 
     async def read(self, job: Job[T]) -> T:
@@ -116,7 +121,7 @@ class Store:
         change.late.cancel()
         try:
             left = max(change.deadline - time.monotonic(), 0.0)
-            change.done.set_result(await self._writing.run(change.job, left))
+            change.done.set_result(await self._writing.run(change.job, left, lasting=change.lasting))
         except asyncio.CancelledError:
             change.done.set_exception(StoreError("the change was given up; nothing of it has happened"))
         except Exception as error:  # noqa: BLE001 - the callback edge: what a job raises goes to who asked for it

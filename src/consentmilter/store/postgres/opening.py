@@ -91,10 +91,17 @@ def reading(database: str, tree: Tree | None, key_checks: Mapping[str, bytes], p
     return Opening("; ".join(words), patience + MARGIN, STATEMENT + MARGIN, database, tree, key_checks)
 
 
-def writing(database: str, tree: Tree, key_checks: Mapping[str, bytes], patience: float) -> Opening:
-    """A transaction that writes; to the core tree one at a time, after at most `patience` seconds."""
+def writing(
+    database: str, tree: Tree, key_checks: Mapping[str, bytes], patience: float, *, lasting: bool = True
+) -> Opening:
+    """A transaction that writes; to the core tree one at a time, after at most `patience` seconds.
+
+    If it is not `lasting`, its commit waits neither for the disk nor for a standby: the next one that does waits for
+    both (PostgreSQL's manual on asynchronous commit).
+    """
     locks = [_lock()] if tree is CORE else []
-    words = [_WRITE, *_limits(patience, STATEMENT, _IDLE), *locks, _checks(tree, _WRITING_THERE)]
+    waits = [] if lasting else ["SET LOCAL synchronous_commit = off"]
+    words = [_WRITE, *_limits(patience, STATEMENT, _IDLE), *waits, *locks, _checks(tree, _WRITING_THERE)]
     return Opening("; ".join(words), patience + MARGIN, STATEMENT + MARGIN, database, tree, key_checks)
 
 

@@ -55,9 +55,9 @@ class Writing:
         self._key_checks = key_checks
         self._engine = _engine(server, 1, patience)
 
-    async def run(self, job: Job[T], patience: float) -> T:
+    async def run(self, job: Job[T], patience: float, *, lasting: bool = True) -> T:
         """Run the job in a transaction, if no other process writes for longer than `patience` seconds."""
-        begin = opening.writing(self._server.name, CORE, self._key_checks, patience)
+        begin = opening.writing(self._server.name, CORE, self._key_checks, patience, lasting=lasting)
         with translated(self._server.name):
             async with _begun(self._engine, begin) as (connection, driver):
                 result = await job(connection)

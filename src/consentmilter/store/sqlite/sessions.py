@@ -65,7 +65,7 @@ class Writing:
         self._identity: files.Identity | None = None
         self._next_checkpoint = 0.0
 
-    async def run(self, job: Callable[[AsyncConnection], Awaitable[T]], patience: float) -> T:
+    async def run(self, job: Callable[[AsyncConnection], Awaitable[T]], patience: float, *, lasting: bool = True) -> T:
         """Run the job in a transaction, if the lock is free within `patience` seconds."""
         async with held_async(self._path, patience):
             with translated(self._path):

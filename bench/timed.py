@@ -1,6 +1,6 @@
 """How long a command takes, and how much memory it and its children have at most. Raises `LabError` where it fails."""
 
-import os
+import re
 import resource
 import subprocess
 import time
@@ -11,13 +11,12 @@ from pathlib import Path
 from lab.errors import LabError
 from lab.process import session_members
 
-_PAUSE = 0.05
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAUSE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Seconds from start to end, those of the processor, and the resident memory of all processes at its highest."""
+    """Seconds from start to end, those of the processor, and the most resident memory of all processes added up."""
 
     seconds: float
     cpu: float
@@ -25,20 +24,28 @@ class Run:
 
 
 def timed(command: Sequence[str | Path]) -> Run:
-    """Run a command that must end well; memory is looked at twenty times a second, shared pages count for each."""
-    started, used, octets = time.monotonic(), _cpu(), 0
+    """Run a command that must end well; its memory is the most that each of its processes had, shared pages in each."""
+    started, used, octets = time.monotonic(), _cpu(), dict[int, int]()
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as process:
-        while process.poll() is None:
-            octets = max(octets, sum(map(_resident, session_members(process.pid))))
-            time.sleep(_PAUSE)
+        while _runs(process):
+            octets |= {pid: _most_resident(pid) or octets.get(pid, 0) for pid in session_members(process.pid)}
         seconds = time.monotonic() - started
         assert process.stdout is not None
         said = process.stdout.read().decode(errors="replace")
     if process.returncode != 0:
         raise LabError(f"{Path(command[0]).name}: exit {process.returncode}: {said}")
-    return Run(seconds, _cpu() - used, octets)
+    return Run(seconds, _cpu() - used, sum(octets.values()))
+
+
+def _runs(process: subprocess.Popen[bytes]) -> bool:
+    """Whether it still does a moment later: to look more often would take the processor from it."""
+    try:
+        process.wait(_PAUSE)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def _cpu() -> float:
@@ -47,8 +54,11 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _resident(pid: int) -> int:
+def _most_resident(pid: int) -> int:
+    """Octets that the process had at most so far (proc(5), VmHWM); 0 if it has ended meanwhile."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError):  # it has ended meanwhile
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
         return 0
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) << 10 if found else 0

@@ -1,7 +1,7 @@
 """Rows in the text format of COPY (PostgreSQL's manual on COPY, "Text Format"), some lines at a time."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from consentmilter.store.inserting import Values
@@ -15,34 +15,24 @@ _NULL = r"\N"
 AT_ONCE = 1000
 """The server takes in so many rows while the next are written down."""
 
-_MADE = {"asserted_again": "f", "repeated": _NULL}
-"""What a row says that was made a moment ago, beside what the file says."""
 
-
-def said(values: Values) -> Iterator[str]:
-    """What the rows say: the key, and what is not the same for all."""
-    return _texts([values.keys, *values.by_row.values()])
-
-
-def made(values: Values) -> Iterator[str]:
-    """The rows as their table has them when they are made."""
+def made(values: Values) -> dict[str, Sequence[object] | str]:
+    """The columns of the rows as their table has them when they are made; of those that hold nothing, none."""
     recorded = values.same["recorded"]
-    columns: list[Sequence[object] | str] = [values.keys]
-    for column in list(values.table.columns)[1:]:
-        name = "since" if column.name == "created" else column.name
-        if name in _MADE:
-            columns.append(_MADE[name])
-        elif name in values.by_row:
-            cells = values.by_row[name]
-            columns.append([recorded if cell is None else cell for cell in cells] if name == "since" else cells)
-        else:
-            cell = values.same[name]
-            columns += _cells([recorded if name == "since" and cell is None else cell])
-    return _texts(columns)
+    found: dict[str, Sequence[object] | str] = {values.table.c[0].name: values.keys, "asserted_again": "f"}
+    for name in set(values.table.columns.keys()) - {*found, "repeated"}:
+        said = "since" if name == "created" else name
+        if said in values.by_row:
+            cells = values.by_row[said]
+            found[name] = [recorded if cell is None else cell for cell in cells] if name == "created" else cells
+        elif (cell := recorded if name == "created" and values.same[said] is None else values.same[said]) is not None:
+            (found[name],) = _cells([cell])
+    return found
 
 
-def _texts(columns: Sequence[Sequence[object] | str]) -> Iterator[str]:
+def lines(columns: Iterable[Sequence[object] | str]) -> Iterator[str]:
     """The lines of these columns, the first of which has keys; some are the same text in all lines."""
+    columns = list(columns)
     line = "\t".join(column.replace("%", "%%") if isinstance(column, str) else "%s" for column in columns) + "\n"
     keys, *others = (column for column in columns if not isinstance(column, str))
     for start in range(0, len(keys), AT_ONCE):

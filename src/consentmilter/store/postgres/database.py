@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 
 from consentmilter.store.condition import Condition
-from consentmilter.store.dialect import POSTGRESQL
 from consentmilter.store.postgres import opening
+from consentmilter.store.postgres.dialect import POSTGRESQL
 from consentmilter.store.postgres.transactions import BackgroundServer, changed_once, looked
 from consentmilter.store.postgres.urls import server
 from consentmilter.store.schema import Tree

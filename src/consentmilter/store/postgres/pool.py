@@ -19,8 +19,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from consentmilter.errors import StoreBusyError, StoreError
 from consentmilter.store import pool
 from consentmilter.store.check import verify_keys, verify_version
-from consentmilter.store.dialect import POSTGRESQL
 from consentmilter.store.postgres.connection import Connection
+from consentmilter.store.postgres.dialect import POSTGRESQL
 from consentmilter.store.postgres.urls import Server
 from consentmilter.store.schema import CORE
 from consentmilter.store.standing import ANY_HASH_LIST, Chosen, Sign, looked_up, signs_of

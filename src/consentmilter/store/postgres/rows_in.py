@@ -58,17 +58,18 @@ async def _put_staged(connection: AsyncConnection, values: Values) -> int:
 
 async def _standing(connection: AsyncConnection, values: Values) -> set[bytes]:
     """Those of the keys of which the table has rows."""
-    held = values.table.c[0]
-    between = sa.select(sa.exists().where(held.between(min(values.keys), max(values.keys))))
-    if not await connection.scalar(between):
+    table = values.table.name
+    first, last = min(values.keys), max(values.keys)
+    next_there = await connection.scalar(_next_of(table), {"first": first})
+    if next_there is None or next_there > last:
         return set()
-    return set(await connection.scalars(_those_of(values.table.name), {"keys": list(values.keys)}))
+    return set(await connection.scalars(_those_of(table), {"keys": list(values.keys)}))
 
 
 async def _make(connection: AsyncConnection, values: Values) -> None:
     """Make the rows, of which none stands."""
-    names = ", ".join(values.table.columns.keys())
-    await _copy(connection, f"{values.table.name} ({names})", copy_text.made(values))
+    columns = copy_text.made(values)
+    await _copy(connection, f"{values.table.name} ({', '.join(columns)})", copy_text.lines(columns.values()))
 
 
 async def _stage(connection: AsyncConnection, values: Values) -> None:
@@ -76,7 +77,7 @@ async def _stage(connection: AsyncConnection, values: Values) -> None:
     types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
     columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
     await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
-    await _copy(connection, "said", copy_text.said(values))
+    await _copy(connection, "said", copy_text.lines([values.keys, *values.by_row.values()]))
 
 
 async def _copy(connection: AsyncConnection, target: str, texts: Iterator[str]) -> None:
@@ -93,7 +94,14 @@ def _only(values: Values, chosen: Sequence[bool]) -> Values:
 
 
 @cache
-def _those_of(table: str) -> sa.Select[tuple[bytes]]:
+def _next_of(table: str) -> sa.Select[Any]:
+    held = CORE_METADATA.tables[table].c[0]
+    # In this order no server, whatever it knows of the table, reads more than the index.
+    return sa.select(held).where(held >= sa.bindparam("first", type_=KEY)).order_by(held).limit(1)
+
+
+@cache
+def _those_of(table: str) -> sa.Select[Any]:
     held = CORE_METADATA.tables[table].c[0]
     return sa.select(held).distinct().where(held == sa.any_(sa.bindparam("keys", type_=ARRAY(KEY))))
 

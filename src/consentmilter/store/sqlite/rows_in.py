@@ -6,7 +6,6 @@ would double the time of an import, and to compile a statement of many rows take
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import chain
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,27 +21,35 @@ _SIZES = (1000, 100, 10, 1)
 
 async def put(connection: AsyncConnection, values: Values) -> int:
     """Make or repeat the rows, and return how many were made."""
-    rows = list(zip(values.keys, *values.by_row.values(), strict=True))
-    made = await _run(connection, values, rows, repeat=False)
+    made = await _run(connection, values, repeat=False)
     if made < values.count:
         # What was made a moment ago is of this batch, or of this very assertion, and stays as it is.
-        await _run(connection, values, rows, repeat=True)
+        await _run(connection, values, repeat=True)
     return made
 
 
-async def _run(connection: AsyncConnection, values: Values, rows: Sequence[tuple[object, ...]], *, repeat: bool) -> int:
+async def _run(connection: AsyncConnection, values: Values, *, repeat: bool) -> int:
     """Run the statements of one kind over all rows, and return how many rows they touched."""
     shape = values.table.name, tuple(values.by_row)
     same = [values.same[name] for name in _parameters(*shape, repeat=repeat)]
     touched = start = 0
     for size in _SIZES:
-        end = start + (len(rows) - start) // size * size
+        end = start + (values.count - start) // size * size
         if end > start:
             # All pieces of a size at once: each call crosses to the driver's thread and back.
-            pieces = [(*chain.from_iterable(rows[at : at + size]), *same) for at in range(start, end, size)]
+            pieces = [(*_rows(values, at, size), *same) for at in range(start, end, size)]
             touched += (await connection.exec_driver_sql(_statement(*shape, size, repeat=repeat), pieces)).rowcount
         start = end
     return touched
+
+
+def _rows(values: Values, start: int, size: int) -> list[object]:
+    """What so many rows say, one after the other."""
+    columns = (values.keys, *values.by_row.values())
+    told: list[object] = [None] * (size * len(columns))
+    for place, column in enumerate(columns):
+        told[place :: len(columns)] = column[start : start + size]
+    return told
 
 
 @cache

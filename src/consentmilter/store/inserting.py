@@ -5,13 +5,15 @@ Rows differ in some columns; what they have in common, in most files the scope, 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.store.dialect import upsert
+
+if TYPE_CHECKING:  # it takes long to load
+    from sqlalchemy.dialects.postgresql import Insert
 
 COLUMNS: Mapping[str, sa.types.TypeEngine[Any]] = {
     "scope": sa.Text(), "reason": sa.Text(), "since": sa.BigInteger(), "expires": sa.BigInteger(), "address": sa.Text(),
@@ -45,8 +47,8 @@ class Inserts:
     What `said` has no column for is a parameter. Made once for each shape of rows: that takes as long as some inserts.
     """
 
-    make: Insert
-    repeat: Insert
+    make: "Insert"
+    repeat: "Insert"
 
     @classmethod
     def of(cls, said: sa.FromClause, table: sa.Table) -> "Inserts":
@@ -80,7 +82,7 @@ def _rows(said: sa.FromClause, table: sa.Table) -> sa.Select[Any]:
     return sa.select(*chosen).select_from(said).where(sa.true())
 
 
-def _repeated(made: Insert, held: sa.Table, keys: Sequence[str]) -> Insert:
+def _repeated(made: "Insert", held: sa.Table, keys: Sequence[str]) -> "Insert":
     """Where a row stands already, only ever make it hold longer: a missing expiry wins, then the later one."""
     said = made.excluded
     rule: dict[str, sa.ColumnElement[Any]] = {

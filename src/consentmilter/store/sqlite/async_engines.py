@@ -3,14 +3,15 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
-import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from consentmilter.store.sqlite import files
 from consentmilter.store.sqlite.engines import begin_with, connect_args, prepare_writing
+from consentmilter.store.sqlite.one_hop import Connection
 
 _URL = "sqlite+aiosqlite://"
 
@@ -35,13 +36,16 @@ def reading(path: Path, patience: float) -> AsyncEngine:
     return engine
 
 
-def _opener(path: Path, mode: str, patience: float) -> Callable[[], Awaitable[aiosqlite.Connection]]:
-    async def connect() -> aiosqlite.Connection:
-        connection = aiosqlite.connect(f"{files.uri(path)}?mode={mode}", uri=True, **connect_args(patience))
+def _opener(path: Path, mode: str, patience: float) -> Callable[[], Awaitable[Connection]]:
+    opened = partial(sqlite3.connect, f"{files.uri(path)}?mode={mode}", uri=True, **connect_args(patience))
+
+    async def connect() -> Connection:
+        connection = Connection(opened)
         thread = connection._thread  # noqa: SLF001 - nothing else tells when it has ended
         thread.daemon = True  # as SQLAlchemy has it: a frozen disk must not keep the process from ending
         try:
-            return await connection
+            await connection
+            return connection
         except sqlite3.Error:
             # aiosqlite leaves the thread to end by itself, and it tells the event loop so: that must still be there.
             while thread.is_alive():  # noqa: ASYNC110 - it has no event, and a moment to live

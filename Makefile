@@ -17,6 +17,9 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests run in three processes (on two cores; much of it is waiting), each file in one of them: fixtures that start a mail system serve a whole file or more.
 WORKERS ?= 3
 
+# No test looks at what the logging module gets; to set up handlers for it in each of thousands of tests takes long.
+PLUGINS := -p no:logging
+
 # What came of each test, for the promises whose proofs must have run.
 REPORT := build/tests.xml
 
@@ -29,7 +32,7 @@ demo: .venv/ready
 	@$(BIN)/python -m lab.demo
 
 test: lint .venv/packages
-	$(BIN)/pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --junit-xml=$(REPORT)
+	$(BIN)/pytest $(PLUGINS) --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --junit-xml=$(REPORT)
 	$(BIN)/python -m tests.docs.proofs $(REPORT)
 
 lint: .venv/ready

@@ -37,6 +37,10 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Set what has been collected apart from garbage: to look through thousands of tests again and again takes long."""
+    """Set what has been collected apart from garbage: to look through thousands of tests again and again takes long.
+
+    Nor is it looked for as often as by default: what drivers and drawn examples leave behind is small.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

@@ -4,7 +4,8 @@ import ast
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,32 +22,46 @@ _EXCUSE = re.compile(r"#\s*(?:noqa|type:\s*ignore)\b(.*)")
 _NAMED_WITH_REASON = re.compile(r"(?:\s*:\s*[A-Z0-9, ]+|\[[a-z, -]+\])\s*(?:-|#)\s*\S.*")
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+@cache
+def text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(text(path))
+
+
+def found(paths: Iterable[Path], faults: Callable[[Path], object]) -> dict[str, object]:
+    """The files that have faults, with what they are; all in one test, since there are hundreds, and a few rules."""
+    told = ((str(path.relative_to(ROOT)), faults(path)) for path in paths)
+    return {name: fault for name, fault in told if fault}
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
 
-def comments(text: str) -> Iterator[str]:
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+def comments(source: str) -> Iterator[str]:
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.string
 
 
-def bare_excuses(text: str) -> list[str]:
+def bare_excuses(source: str) -> list[str]:
     """The comments that silence a checker without naming the rule and the reason."""
-    excuses = (match for comment in comments(text) if (match := _EXCUSE.search(comment)))
+    if not _EXCUSE.search(source):
+        return []  # to tell the comments from the rest takes long
+    excuses = (match for comment in comments(source) if (match := _EXCUSE.search(comment)))
     return [match[0] for match in excuses if not _NAMED_WITH_REASON.fullmatch(match[1])]
 
 
-def broad_handlers(text: str) -> list[int]:
+def broad_handlers(source: str) -> list[int]:
     """The lines of handlers that catch everything, where no comment gives leave."""
-    lines = text.splitlines()
-    handlers = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ExceptHandler))
+    lines = source.splitlines()
+    handlers = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ExceptHandler))
     return [
         handler.lineno for handler in handlers if _broad(handler) and "noqa: BLE001" not in lines[handler.lineno - 1]
     ]
@@ -58,48 +73,55 @@ def _broad(handler: ast.ExceptHandler) -> bool:
     )
 
 
-@pytest.mark.parametrize("path", [path for path in EVERY if path.read_text(encoding="utf-8").strip()], ids=name)
-def test_every_module_says_what_it_is_for(path: Path) -> None:
+def test_every_module_says_what_it_is_for() -> None:
     """In a docstring; an empty __init__.py has nothing to say."""
-    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
-    assert docstring
-    assert docstring.splitlines()[0].strip()
+    full = [path for path in EVERY if text(path).strip()]
+    assert found(full, lambda path: not (ast.get_docstring(tree(path)) or "").split("\n")[0].strip()) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_no_module_is_long(path: Path) -> None:
+def test_no_module_is_long() -> None:
     """One noun a module; what grows beyond is two."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+    assert found(SOURCES, lambda path: len(text(path).splitlines()) > MAX_LINES) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_no_function_is_longer_than_a_screen(path: Path) -> None:
+def test_no_function_is_longer_than_a_screen() -> None:
     """From its def to its last line."""
-    long = [f.name for f in functions(path) if (f.end_lineno or f.lineno) - f.lineno >= MAX_FUNCTION_LINES]
-    assert long == []
+
+    def long(path: Path) -> list[str]:
+        return [f.name for f in functions(path) if (f.end_lineno or f.lineno) - f.lineno >= MAX_FUNCTION_LINES]
+
+    assert found(SOURCES, long) == {}
 
 
-@pytest.mark.parametrize("path", EVERY, ids=name)
-def test_no_checker_is_silenced_without_a_reason(path: Path) -> None:
+def test_no_checker_is_silenced_without_a_reason() -> None:
     """A noqa or a type: ignore names its rule and says why."""
-    assert bare_excuses(path.read_text(encoding="utf-8")) == []
+    assert found(EVERY, lambda path: bare_excuses(text(path))) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name)
-def test_nothing_catches_everything_but_an_edge(path: Path) -> None:
+def test_nothing_catches_everything_but_an_edge() -> None:
     """`except Exception` stands at a process or callback edge, with the leave to do so beside it."""
-    assert broad_handlers(path.read_text(encoding="utf-8")) == []
+    assert found(SOURCES, lambda path: broad_handlers(text(path))) == {}
 
 
-@pytest.mark.parametrize("path", [path for path in TESTS if path.name.startswith("test_")], ids=name)
-def test_every_test_says_what_it_shows(path: Path) -> None:
+def test_every_test_says_what_it_shows() -> None:
     """In its name and in a docstring."""
-    tests = [function for function in functions(path) if function.name.startswith("test_")]
-    assert [test.name for test in tests if not ast.get_docstring(test)] == []
+
+    def silent(path: Path) -> list[str]:
+        tests = [function for function in functions(path) if function.name.startswith("test_")]
+        return [test.name for test in tests if not ast.get_docstring(test)]
+
+    assert found([path for path in TESTS if path.name.startswith("test_")], silent) == {}
+
+
+def test_what_is_read_is_there() -> None:
+    """The tests above hold something: the program, its tests, and files with faults among them would be told."""
+    assert len(SOURCES) > 100
+    assert len(TESTS) > 100
+    assert found([Path(__file__)], lambda _: [1]) == {"tests/test_style.py": [1]}
 
 
 @pytest.mark.parametrize(
-    ("text", "excuses"),
+    ("source", "excuses"),
     [
         ("x = 1  # noqa", 1),
         ("x = 1  # noqa: S105", 1),
@@ -110,9 +132,9 @@ def test_every_test_says_what_it_shows(path: Path) -> None:
         ("x = '# noqa'  # no excuse", 0),
     ],
 )
-def test_a_bare_excuse_is_noticed(text: str, excuses: int) -> None:
+def test_a_bare_excuse_is_noticed(source: str, excuses: int) -> None:
     """The check itself can fail."""
-    assert len(bare_excuses(text)) == excuses
+    assert len(bare_excuses(source)) == excuses
 
 
 @pytest.mark.parametrize(

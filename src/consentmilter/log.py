@@ -7,7 +7,13 @@ import logging
 import sys
 from typing import Any, Literal, TextIO, cast
 
-import structlog
+# structlog would load rich, which takes longer than all the rest of it, to draw tracebacks that `format_exc_info` has
+# written by then. A name that stands for None counts as not installed; where rich is loaded already, nothing is gained.
+_absent = sys.modules.setdefault("rich", None) is None  # type: ignore[arg-type]  # the import system's own way to say so
+import structlog  # noqa: E402 - see above
+
+if _absent:
+    del sys.modules["rich"]
 
 Logger = structlog.typing.FilteringBoundLogger
 

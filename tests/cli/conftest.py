@@ -1,6 +1,5 @@
 """Sites to run commands on."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +33,4 @@ def set_up(tmp_path_factory: pytest.TempPathFactory) -> Installation:
 @pytest.fixture
 def site(bare: Installation, set_up: Installation) -> Installation:
     """A site that is set up, with an empty list."""
-    shutil.copy(set_up.keys, bare.keys)
-    shutil.copytree(set_up.store.parent, bare.store.parent)
-    return bare
+    return bare.begin_as(set_up)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -74,6 +75,12 @@ class Installation:
         """Write the configuration anew."""
         places = {"store": {"url": f"sqlite:///{self.store}"}, "keys": {"file": str(self.keys)}}
         self.config_file.write_text(yaml.safe_dump({**places, **config}, sort_keys=False), encoding="utf-8")
+
+    def begin_as(self, made: "Installation") -> "Installation":
+        """Have the keys and the databases of another site, as they are now."""
+        shutil.copy(made.keys, self.keys)
+        shutil.copytree(made.store.parent, self.store.parent)
+        return self
 
     def file(self, name: str, content: str | bytes) -> Path:
         """A file beside the site's."""

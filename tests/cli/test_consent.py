@@ -29,13 +29,11 @@ STREAM, MAP = ("--stream", "acme.newsletter"), ("--map", "basis=Legal basis")
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Installation:
+def site(tmp_path: Path, set_up: Installation) -> Installation:
     """A site with a stream that requires consent."""
     config = deepcopy(SITE)
     config["streams"]["acme.offers"] = {"title": "Offers", "requires_consent": True}
-    site = Installation(tmp_path / "site", config)
-    site.run("init")
-    return site
+    return Installation(tmp_path / "site", config).begin_as(set_up)
 
 
 def grant(site: Installation, who: str = "ann@example.net", *more: str, code: int = 0) -> str:

@@ -13,13 +13,20 @@ from consentmilter.cli.output import READER_LEFT
 from tests.cli.installation import PROGRAM, Installation
 
 
-@pytest.fixture
-def listed(site: Installation) -> Installation:
-    """A site with an address, a domain, and an entry that ends."""
+@pytest.fixture(scope="module")
+def made(set_up: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A site with an address, a domain, and an entry that ends, to begin with."""
+    site = Installation(tmp_path_factory.mktemp("made")).begin_as(set_up)
     site.run("add", "a@x.example", "--scope", "acme", "--reason", "unsubscribe")
     site.run("add", ".example.org", "--reason", "objection")
     site.run("add", "b@x.example", "--scope", "acme.newsletter", "--expires", "2100-01-01")
     return site
+
+
+@pytest.fixture
+def listed(bare: Installation, made: Installation) -> Installation:
+    """A site with an address, a domain, and an entry that ends."""
+    return bare.begin_as(made)
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,24 @@ from tests.ledger.alterations import unguarded
 MINISIGN = shutil.which("minisign")
 
 
-@pytest.fixture
-def told(site: Installation) -> Installation:
-    """A site whose ledger has three entries."""
+LIST = "email\nb@x.example\nc@x.example\n"
+
+
+@pytest.fixture(scope="module")
+def made(set_up: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A site whose ledger has three entries, to begin with."""
+    site = Installation(tmp_path_factory.mktemp("made")).begin_as(set_up)
     site.run("add", "a@x.example", "--evidence", "called")
-    site.run("import", site.file("list.csv", "email\nb@x.example\nc@x.example\n"))
+    site.run("import", site.file("list.csv", LIST))
     site.run("remove", "a@x.example", "--evidence", "wrote")
     return site
+
+
+@pytest.fixture
+def told(bare: Installation, made: Installation) -> Installation:
+    """A site whose ledger has three entries."""
+    bare.file("list.csv", LIST)
+    return bare.begin_as(made)
 
 
 def test_a_good_ledger_ends_with_0(told: Installation) -> None:

@@ -42,7 +42,10 @@ GROUPS = {words[0] for words in EVERY if len(words) > 1}
 
 
 def test_each_command_works_through_the_program(bare: Installation) -> None:
-    """With its exit code, data on standard output, and talk on standard error."""
+    """With its exit code, data on standard output, and talk on standard error.
+
+    Some of them as processes, so that there is one of each kind: talk and data, and either alone.
+    """
     site = bare
     listed = site.file("list.csv", "email\nb@x.example\nnobody\n")
     letter = site.file("letter.eml", "Subject: x\n\nbody\n")
@@ -62,8 +65,9 @@ def test_each_command_works_through_the_program(bare: Installation) -> None:
         (["remove", "a@x.example", "--evidence", "x"], 0, "a@x.example: lifted manual", ""),
         (["remove", "a@x.example", "--evidence", "x"], 1, "", "a@x.example: nothing to lift"),
     ]
+    started = {("init",), ("import", listed), ("config", "show"), ("remove", "a@x.example", "--evidence", "x")}
     for words, code, out, err in expected:
-        done = site.program(*words, code=code)
+        done = (site.program if tuple(words) in started else site.run)(*words, code=code)
         assert out in done.out, words
         assert done.err.startswith(err) if err else done.err in ("", NO_ROOT), words
 
@@ -326,6 +330,13 @@ def test_the_changing_commands_load_no_more_either(site: Installation) -> None:
     for words in (["add", "a@x.example"], ["explain", "a@x.example"], ["import", "/dev/null"]):
         assert loaded(site, *words) & HEAVY == set()
     assert "sqlalchemy.ext.asyncio" not in loaded(site, "check", "b@x.example")
+
+
+def test_a_worker_loads_what_it_needs_and_no_more() -> None:
+    """For a store in a file, nothing of a server's; and nothing that draws on terminals."""
+    script = "import sys, consentmilter.milter.worker, consentmilter.milter.application\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, timeout=100)
+    assert set(done.stdout.decode().split()) & {"alembic", "rich", "sqlalchemy.dialects.postgresql", "psycopg"} == set()
 
 
 def test_what_is_loaded_would_be_noticed(site: Installation) -> None:

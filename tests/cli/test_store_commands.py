@@ -25,12 +25,23 @@ PAGES = 3
 SECTIONS = ("migrate", "status", "copy", "backup")
 
 
-@pytest.fixture
-def told(site: Installation) -> Installation:
-    """A site with a list."""
+LIST = "email\nb@x.example\nc@x.example\n"
+
+
+@pytest.fixture(scope="module")
+def made(set_up: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A site with a list, to begin with."""
+    site = Installation(tmp_path_factory.mktemp("made")).begin_as(set_up)
     site.run("add", READER, "--evidence", "called")
-    site.run("import", site.file("list.csv", "email\nb@x.example\nc@x.example\n"))
+    site.run("import", site.file("list.csv", LIST))
     return site
+
+
+@pytest.fixture
+def told(bare: Installation, made: Installation) -> Installation:
+    """A site with a list."""
+    bare.file("list.csv", LIST)
+    return bare.begin_as(made)
 
 
 def at(site: Installation, url: str) -> None:

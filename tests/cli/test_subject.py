@@ -1,6 +1,5 @@
 """`consentmilter subject`: what a person may ask, from the command line to the answer."""
 
-import json
 import re
 import stat
 from html.parser import HTMLParser
@@ -12,7 +11,7 @@ import pytest
 from consentmilter.cli.dossier import TITLES
 from lab.milter import Milter
 from lab.mta import Mta
-from tests.cli.installation import Installation
+from tests.cli.installation import Done, Installation, run
 from tests.docs.pages import code, page, table
 
 READER, OTHER = "reader@example.net", "other@example.net"
@@ -236,23 +235,27 @@ def test_the_real_milter_refuses_whoever_was_erased_and_imported_again(tmp_path:
     }
     with Milter(tmp_path, config=config) as milter:
 
+        def told(*words: str, given: str = "") -> Done:
+            done = run("--config", milter.config_file, *words, given=given.encode())
+            assert done.code == 0, done
+            return done
+
         def refused() -> None:
             with Mta(milter.socket) as mta:
                 mta.connect()
                 mta.mail("<news@acme.example>")
                 mta.rcpt(f"<{READER}>").expects(550, "opted out")
 
-        milter.run("import", "-", given=LISTED)
+        told("import", "-", given=LISTED)
         refused()
         [before] = milter.journal(1)
-        milter.run("subject", "erase", READER, "--evidence", "ticket 4711")
-        told = json.loads(milter.run("subject", "export", READER, "--json"))
-        assert told["journal"] == []
-        milter.run("import", "-", "--reason", "imported", given=f"{LISTED}{OTHER},complaint\n")
+        told("subject", "erase", READER, "--evidence", "ticket 4711")
+        assert told("subject", "export", READER, "--json").json["journal"] == []
+        told("import", "-", "--reason", "imported", given=f"{LISTED}{OTHER},complaint\n")
         refused()
         rows = milter.journal(2)
         assert [row.subject for row in rows] == [None, before.subject]
-        again = json.loads(milter.run("subject", "export", READER, "--json"))
+        again = told("subject", "export", READER, "--json").json
         assert len(again["journal"]) == 1
         assert [row["address"] for row in again["suppressions"]] == [None]
 

@@ -27,11 +27,18 @@ TOLD = [
 ]
 
 
-@pytest.fixture
-def site(site: Installation) -> Installation:
-    """A site on whose list stands bob."""
+@pytest.fixture(scope="module")
+def made(set_up: Installation, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A site on whose list stands bob, to begin with."""
+    site = Installation(tmp_path_factory.mktemp("made")).begin_as(set_up)
     site.run("add", "bob@x.example", "--reason", "unsubscribe")
     return site
+
+
+@pytest.fixture
+def site(bare: Installation, made: Installation) -> Installation:
+    """A site on whose list stands bob."""
+    return bare.begin_as(made)
 
 
 def traced(site: Installation, letter: str | bytes, *words: object, code: int = 0) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """deploy/postfix at work: each kind of site, with its own configuration, on a real Postfix.
 
 Only what a laboratory must change is changed: ports, chroot, TLS, the networks of known machines, and observe to
-enforce.
+enforce; and one worker does.
 """
 
 import re
@@ -25,7 +25,11 @@ from lab.system import System
 from tests.docs.pages import page
 from tests.docs.postfix_fragments import services, settings, text
 
-SITE = {"mode": "enforce", "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"}}
+SITE = {
+    "mode": "enforce",
+    "unsubscribe": {"url": "https://u.example.com", "mailto": "unsub@example.com"},
+    "milter": {"workers": 1},
+}
 NO_TLS = {"smtpd_tls_security_level": "none", "smtpd_tls_auth_only": "no"}
 SECURITY = {"X-Consent-Stream": "acme.security"}
 

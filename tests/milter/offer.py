@@ -1,8 +1,10 @@
 """An MTA that can offer less, or more, than Postfix 3.7 does, and otherwise does as Postfix does."""
 
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
 
 from lab.milter_protocol import NEGOTIATE, VERSION, Action, MilterReply, Protocol, parse_macro_lists
 from lab.mta import Macros, Mta
@@ -47,6 +49,10 @@ class OfferingMta(Mta):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.close()
         self._socket = None
+
+    def is_read(self) -> bool:
+        """Whether the milter has read all that was sent; on a unix socket."""
+        return fcntl.ioctl(self._connection(), termios.TIOCOUTQ, bytes(4)) == bytes(4)
 
     def finish(self) -> None:
         """Say that nothing more comes, and still listen."""

@@ -12,7 +12,10 @@ from lab.postfix import cannot_run
 from lab.system import System
 from tests.acme import SITE
 
-CONFIG = SITE
+CONFIG: dict[str, Any] = {**SITE, "milter": {"workers": 1}}
+"""One worker does for most of it, and starts sooner than two."""
+
+TWO_WORKERS = {"milter": {"workers": 2}}
 
 ERROR_LIMITS = {"smtpd_soft_error_limit": "1000", "smtpd_hard_error_limit": "2000", "smtpd_error_sleep_time": "0"}
 """Limits raised as deploy/postfix raises them: every refused recipient counts as an error of the client."""

@@ -14,19 +14,19 @@ CLIENTS = 6
 EACH = 7
 
 
-def capped(cap: int, **rule: Any) -> dict[str, Any]:
+def capped(cap: int, workers: int = 2, **rule: Any) -> dict[str, Any]:
     """The site of the tests, whose release-bot may send so many security patches a day."""
     claim = {**CONFIG["classify"][0], "max_per_day": cap, **rule}
     by_login = {"login": "release-bot", "mail_from": "*@patches.example", "stream": "acme.security", "max_per_day": cap}
     return {
-        "milter": {"workers": 4, "deadline": "10s"},
+        "milter": {"workers": workers, "deadline": "10s"},
         "classify": [{**by_login, **rule}, claim, *CONFIG["classify"][1:]],
     }
 
 
 def test_four_workers_let_the_cap_through_and_no_more(start_own: Start) -> None:
     """Whoever is beyond it waits, with a reply and a reason of its own; journal and report tell who it was."""
-    system = start_own(config=capped(CAP), main=ERROR_LIMITS)
+    system = start_own(config=capped(CAP, workers=4), main=ERROR_LIMITS)
     system.suppress("person0@example.org")
     with ThreadPoolExecutor(CLIENTS) as clients:
         codes = [code for found in clients.map(lambda number: _sent(system, number), range(CLIENTS)) for code in found]

@@ -12,7 +12,7 @@ from lab.client import Client
 from lab.messages import message
 from lab.process import wait_for
 from lab.system import System
-from tests.postfix.conftest import CONFIG, NEWSLETTER, SECURITY, Start, stream
+from tests.postfix.conftest import CONFIG, NEWSLETTER, SECURITY, TWO_WORKERS, Start, stream
 
 
 def test_no_state_is_carried_from_message_to_message(system: System) -> None:
@@ -74,15 +74,16 @@ def test_a_bad_configuration_is_told_and_the_old_one_kept(start_own: Start) -> N
 
 def test_reloads_and_replacements_under_traffic_cost_no_session(start_own: Start) -> None:
     """HUP with good and bad configuration, and USR1 for every worker, while five clients send: not one 4xx."""
-    system = start_own()
+    whole = {**CONFIG, **TWO_WORKERS}
+    system = start_own(config=TWO_WORKERS)
     system.suppress("bob@example.org")
     first_workers = set(system.workers())
     with _traffic(system, clients=5) as done:
-        system.configure({**CONFIG, **stream(title="Weekly letter")})
+        system.configure({**whole, **stream(title="Weekly letter")})
         system.reload()
-        system.configure({**CONFIG, "mode": "enforce!"})
+        system.configure({**whole, "mode": "enforce!"})
         system.reload(expect="reload_failed")
-        system.configure(CONFIG)
+        system.configure(whole)
         system.milter.signal(signal.SIGUSR1)
         system.milter.wait_until(lambda: system.events("replaced"), "every worker is replaced", timeout=30)
         seen = len(done)
@@ -93,7 +94,7 @@ def test_reloads_and_replacements_under_traffic_cost_no_session(start_own: Start
 
 def test_a_worker_killed_in_mid_session_loses_and_doubles_nothing(start_own: Start) -> None:
     """Every message is exactly one of delivered, refused, deferred; the killed workers are replaced."""
-    system = start_own()
+    system = start_own(config=TWO_WORKERS)
     outcome: dict[str, int] = {}
     for round_ in range(2):
         with system.client(login="newsletter") as smtp:

@@ -1,6 +1,7 @@
 """A database of the tests' server that is emptied again and again, at a small part of the cost of a new one.
 
-For tests that leave tables and rights as they are, and have one store at a time; triggers may be switched off.
+For tests that leave tables and rights as they are, and have one store at a time; triggers may be switched off, and the
+schema be said to be of another version.
 """
 
 from functools import cache
@@ -27,6 +28,8 @@ def emptied_store(kind: str, directory: Path) -> str:
             connection.execute(f"DELETE FROM {table}".encode())
         for table in append_only.SQLITE:
             connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER ALL".encode())
+        for tree in (CORE, JOURNAL):
+            connection.execute(f"UPDATE {tree.version_table} SET version_num = %s".encode(), (tree.version,))
         connection.execute("UPDATE ledger_end SET id = 0")
         connection.execute("SELECT setval('ledger_id_seq', 1, false), setval('journal_id_seq', 1, false)")
         for key_id, value in KEYS.items():

@@ -11,20 +11,17 @@ from typing import Any
 import pytest
 
 from consentmilter.errors import StoreBusyError, StoreError
-from consentmilter.globs import Glob
 from consentmilter.policy.mail import Principal
-from consentmilter.policy.rules import Right, Rule
 from consentmilter.policy.settle import Pass
-from consentmilter.policy.site import Site
 from consentmilter.service import exemptions as module
 from consentmilter.service.desk import Record
 from consentmilter.service.exemptions import Exemptions
 from consentmilter.service.leases import Allowance, block_of
 from consentmilter.store.exemptions import ExemptionBook, Use, Used, date_of, day_of, used
 from tests.service.by_hand import rows
+from tests.service.hammer import capped, silent
 from tests.store.stores import both_stores
 from tests.store.support import KEYS, NOON, child, finished, person, wait_for
-from tests.unit.making import site, stream
 
 DAY = day_of(NOON)
 
@@ -33,39 +30,18 @@ import sys, time
 from consentmilter.service.exemptions import Exemptions
 from consentmilter.service.leases import Allowance
 from consentmilter.store.exemptions import ExemptionBook
-from tests.service import test_exemptions_worker as here
+from tests.service.hammer import OwnBook, capped, silent
 from tests.store.support import KEYS, NOON
 
-book = {"real": ExemptionBook, "broken": here.OwnBook}[sys.argv[3]](sys.argv[1], KEYS)
-site, own = here.capped(int(sys.argv[2])), int(sys.argv[4])
-worker = Exemptions(site, book, lambda: NOON, here.silent, workers=own, patience=10.0)
+book = {"real": ExemptionBook, "broken": OwnBook}[sys.argv[3]](sys.argv[1], KEYS)
+site, own = capped(int(sys.argv[2])), int(sys.argv[4])
+worker = Exemptions(site, book, lambda: NOON, silent, workers=own, patience=10.0)
 print("ready", flush=True)
 sys.stdin.readline()
 answers = [worker.allowed(1) for _ in range(200)]
 print(answers.count(Allowance.GRANTED), answers.count(Allowance.UNKNOWN), flush=True)
 worker.close()
 """
-
-
-class OwnBook:
-    """A broken variant: each worker keeps the cap by itself."""
-
-    def __init__(self, url: str, key_checks: Mapping[str, bytes]) -> None:
-        self._taken = 0
-
-    def lease(self, day: int, rule: str, wanted: int, cap: int) -> int:
-        granted = min(wanted, cap - self._taken)
-        self._taken += granted
-        return granted
-
-    def give_back(self, day: int, rule: str, count: int) -> None:
-        self._taken -= count
-
-    def count(self, uses: Mapping[Use, int]) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
 
 
 class FailingBook:
@@ -93,18 +69,10 @@ class FailingBook:
         self._book.close()
 
     def _fail(self) -> None:
+        if isinstance(self.error, StoreBusyError):
+            time.sleep(0.01)  # the store waits before it says so, and is asked again at once
         if self.error is not None:
             raise self.error
-
-
-def silent(trouble: str) -> None:
-    pass
-
-
-def capped(cap: int, **changes: Any) -> Site:
-    """A site on which release-bot may send so many security patches a day."""
-    rule = Rule(1, "acme.security", Right((Glob.of("release-bot"),)), max_per_day=cap)
-    return site(stream("acme.security", "security-patch"), stream(), rules=(rule,), **changes)
 
 
 @contextmanager

@@ -300,6 +300,7 @@ def collect() -> None:
 
 async def _peak(store: Store, file: BinaryIO) -> int:
     """The most memory in use during an export, in octets."""
+    gc.freeze()  # what was there before need not be looked through with each page
     tracemalloc.start()
     try:
         # What waits for the collector is not kept; it would grow with the pages, until the collector comes.

@@ -22,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consentmilter.model import Reason, Suppression
 from consentmilter.store import suppressions
 from consentmilter.store.databases import database
-from consentmilter.store.migrate import migrate, record_keys
 from consentmilter.store.writer import Store
 
 T = TypeVar("T")
@@ -87,6 +86,8 @@ def make_store(directory: Path, name: str = "consent.db") -> str:
 @cache
 def _migrated() -> Path:
     """A store that was migrated once for all: to do so for each test takes longer than many a test."""
+    from consentmilter.store.migrate import migrate, record_keys  # slow to load, for children that migrate nothing
+
     directory = Path(tempfile.mkdtemp(prefix="store-"))
     atexit.register(shutil.rmtree, directory)
     url = f"sqlite:///{directory / 'consent.db'}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consentmilter.model import Basis, Consent, ConsentState
 from consentmilter.store import consents
 from consentmilter.store.writer import Store
+from tests.service.emptied import emptied_store
 from tests.store.stores import both_stores
 from tests.store.support import KEYS, NOON, person, run
 
@@ -20,6 +22,12 @@ GRANT = Consent(
     person(1), "acme.news", ConsentState.GRANTED, Basis.CONSENT, NOON, True, "cli:alice", "b", "a@x.example"
 )
 WITHDRAWAL = replace(GRANT, state=ConsentState.WITHDRAWN, confirmed=False, batch=None)
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> str:
+    """The URL of an empty store that knows `KEYS`; a database of a server is emptied, and not made, for each test."""
+    return emptied_store(kind, tmp_path)
 
 
 def held(url: str, *rounds: Sequence[Consent], subjects: Sequence[bytes] = (person(1),)) -> list[Consent]:

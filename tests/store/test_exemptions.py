@@ -12,6 +12,7 @@ from consentmilter.errors import StoreBusyError, StoreError, StoreSetupError
 from consentmilter.store.databases import database
 from consentmilter.store.exemptions import ExemptionBook, Use, Used, date_of, day_of, used
 from consentmilter.store.schema import CORE
+from tests.service.emptied import emptied_store
 from tests.store.stores import both_stores
 from tests.store.support import KEYS, NOON, child, finished, seen
 
@@ -33,6 +34,12 @@ while True:
         break
 print(total)
 """
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> str:
+    """The URL of an empty store that knows `KEYS`; a database of a server is emptied, and not made, for each test."""
+    return emptied_store(kind, tmp_path)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from consentmilter.store.migrate import migrate
 from consentmilter.store.schema import JOURNAL
 from consentmilter.store.schema import journal as table
 from consentmilter.store.sqlite.lock import held
-from tests.store.stores import both_stores
+from tests.service.emptied import emptied_store
+from tests.store.stores import both_stores, new_journal
 from tests.store.support import NOON, child, finished, person, shell, wait_for
 
 ROW = JournalRow(at=NOON, ref="r1", verdict=Verdict.REJECT, mode=Mode.ENFORCE)
@@ -39,6 +40,12 @@ if sys.argv[3] == "close":
 else:
     sys.stdin.read()
 """
+
+
+@pytest.fixture
+def journal_url(kind: str, tmp_path: Path) -> str:
+    """The URL of an empty journal; a database of a server is emptied, and not made, for each test."""
+    return emptied_store(kind, tmp_path) if kind != "sqlite" else new_journal(kind, tmp_path)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,18 @@ from consentmilter.model import Basis, Consent, ConsentState, Reason, Suppressio
 from consentmilter.store import reader as readers
 from consentmilter.store.reader import Reader
 from consentmilter.store.writer import Store
+from tests.service.emptied import emptied_store
 from tests.store.reading import changed, consented, fill, listed, reading
 from tests.store.stores import both_stores
 from tests.store.support import KEYS, NOON, person, put, run, suppressed
 
 pytestmark = both_stores
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> str:
+    """The URL of an empty store that knows `KEYS`; a database of a server is emptied, and not made, for each test."""
+    return emptied_store(kind, tmp_path)
 
 
 def noted(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consentmilter.errors import StoreBusyError, StoreError, StoreRefusedError
 from consentmilter.store.databases import database
 from consentmilter.store.writer import Job, Store
+from tests.service.emptied import emptied_store
 from tests.store.stores import both_stores
 from tests.store.support import KEYS, child, counted, finished, person, put, run, seen, subjects
 
@@ -28,6 +30,12 @@ async def main(url, first, count):
             print(number, flush=True)
 asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 """
+
+
+@pytest.fixture
+def url(kind: str, tmp_path: Path) -> str:
+    """The URL of an empty store that knows `KEYS`; a database of a server is emptied, and not made, for each test."""
+    return emptied_store(kind, tmp_path)
 
 
 def test_a_change_is_there_once_write_returns(url: str) -> None:

@@ -1,11 +1,23 @@
 """The store that the tests of the pages start from."""
 
 import shutil
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from consentmilter.web import languages, rendering
 from tests.web.pages_site import make_site_store
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _read_once() -> Iterator[None]:
+    """What each application reads of the package, words and templates: that takes longer than most of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(languages, "load", cache(languages.load))
+        patch.setattr(rendering, "_tongue", cache(rendering._tongue))
+        yield
 
 
 @pytest.fixture(scope="session")

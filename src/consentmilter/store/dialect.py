@@ -1,10 +1,15 @@
 """Where SQLite and PostgreSQL speak differently; the one module to change for a statement that must suit both."""
 
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.postgresql import insert, psycopg
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ClauseElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects.postgresql import Insert
 
 SQLITE = sqlite.dialect()
 """What statements are compiled for that go to the driver as they are; their places are `?`."""
@@ -12,14 +17,15 @@ SQLITE = sqlite.dialect()
 # The driver counts the rows of a statement only if it begins with INSERT, not with the WITH of one.
 SQLITE.cte_follows_insert = True
 
-POSTGRESQL = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]  # SQLAlchemy's gap
-"""The same for PostgreSQL, where places are `%s`; PgBouncer could not tell which connection has a prepared one."""
 
-upsert = insert
-"""INSERT with ON CONFLICT, which both have and SQLAlchemy's common insert has not; it compiles for either.
+def upsert(table: sa.Table) -> "Insert":
+    """INSERT with ON CONFLICT, which both have and SQLAlchemy's common insert has not; it compiles for either.
 
-Name the columns of a conflict with `index_elements`: PostgreSQL could have a constraint there as well.
-"""
+    Name the columns of a conflict with `index_elements`: PostgreSQL could have a constraint there as well.
+    """
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - it takes long to load, and many only read
+
+    return postgresql.Insert(table)
 
 
 class Either(Executable, ClauseElement):

@@ -1,12 +1,11 @@
 """Rows in the text format of COPY (PostgreSQL's manual on COPY, "Text Format"), some lines at a time."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import cast
 
 from consentmilter.store.inserting import Values
 
-_SPECIAL = re.compile(r"[\\\t\n\r]")
+_SPECIAL = "\\\t\n\r"
 _ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 """What means something there."""
 
@@ -46,10 +45,11 @@ def _keys(keys: Sequence[bytes]) -> list[str]:
 
 
 def _cells(column: Sequence[object]) -> list[str]:
-    """A column in the text format of COPY."""
-    texts = list(map(str, column))
-    if _SPECIAL.search("".join(texts)):  # one look at all, since hardly any has something
+    """Texts or numbers in the text format of COPY."""
+    texts = [cell if isinstance(cell, str) else str(cell) for cell in column]
+    together = "".join(texts)
+    if any(special in together for special in _SPECIAL):  # one look at all, since hardly any has something
         texts = [text.translate(_ESCAPED) for text in texts]
-    return (
-        [_NULL if cell is None else text for cell, text in zip(column, texts, strict=True)] if None in column else texts
-    )
+    if None in column:
+        return [_NULL if cell is None else text for cell, text in zip(column, texts, strict=True)]
+    return texts

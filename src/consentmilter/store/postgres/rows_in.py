@@ -95,15 +95,19 @@ def _only(values: Values, chosen: Sequence[bool]) -> Values:
 
 @cache
 def _next_of(table: str) -> sa.Select[Any]:
-    held = CORE_METADATA.tables[table].c[0]
-    # In this order no server, whatever it knows of the table, reads more than the index.
-    return sa.select(held).where(held >= sa.bindparam("first", type_=KEY)).order_by(held).limit(1)
+    return _next(CORE_METADATA.tables[table].c[0], sa.bindparam("first", type_=KEY))
 
 
 @cache
 def _those_of(table: str) -> sa.Select[Any]:
-    held = CORE_METADATA.tables[table].c[0]
-    return sa.select(held).distinct().where(held == sa.any_(sa.bindparam("keys", type_=ARRAY(KEY))))
+    key = sa.func.unnest(sa.bindparam("keys", type_=ARRAY(KEY)), type_=KEY).column_valued("key")
+    found = _next(CORE_METADATA.tables[table].c[0], key).lateral("found")
+    return sa.select(key).join(found, found.c[0] == key)
+
+
+def _next(held: sa.Column[Any], key: sa.ColumnElement[bytes]) -> sa.Select[Any]:
+    """The first key that a table has from this one on: in this order, whatever a server thinks of it, by the index."""
+    return sa.select(held).where(held >= key).order_by(held).limit(sa.literal_column("1"))
 
 
 @cache

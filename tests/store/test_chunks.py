@@ -99,3 +99,14 @@ def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str) -> None
     assert sorted(found) == sorted(
         (row[0], row[1], row[1] == "*" and row[0] in {each[0] for each in standing}, row[5]) for row in rows
     )
+
+
+@pytest.mark.parametrize("source", [BATCH, LIST])
+def test_rows_of_one_person_for_several_reasons_are_all_made(url: str, source: Source) -> None:
+    """What all of them say is written once on the way, and the person is said of each."""
+    rows: list[Said] = [(key(7), "*", reason, None, None, None) for reason in ("imported", "complaint", "objection")]
+    assert put(url, source, rows) == 3
+    assert put(url, source, rows) == 0
+    column, table = ("subject", "suppression") if source is BATCH else ("digest", "hash_suppression")
+    found = seen(url, f"SELECT {column}, reason FROM {table}")
+    assert sorted(found) == sorted((row[0], row[2]) for row in rows)

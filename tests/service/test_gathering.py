@@ -70,9 +70,9 @@ def with_file(
                 plan, examined.packing, examined.encoding, "*", Reason.IMPORTED, RING, {}, True, path.name, NOW
             )  # fmt: skip
             async with Store.open(url, KEYS) as store:
-                with gathering(store, file, job, examined.cutting) as gathered:
+                with gathering(store, file) as gathered:
                     told = []
-                    for each in gathered.read():
+                    for each in gathered.read(job, examined.cutting):
                         told.append(each)
                         if stop and stop(each):
                             break
@@ -214,6 +214,7 @@ def test_a_full_disk_in_the_second_process_is_an_error_of_the_store(tmp_path: Pa
     part = Part(0, path.stat().st_size, 0)
     with path.open("rb") as file, open("/dev/full", "r+b", buffering=0) as full:  # noqa: PTH123 - a device
         order = Order(job, part, file.fileno(), full.fileno(), full.fileno())
-        with Aside(order) as aside, pytest.raises(StoreError, match="aside: No space left on device"):
-            for _ in iter(aside.told, None):
-                pass
+        with Aside([file.fileno(), full.fileno()]) as aside:
+            aside.begin(order)
+            with pytest.raises(StoreError, match="aside: No space left on device"):
+                list(iter(aside.told, None))

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 the answer is no, 2 wrong usage or configuration, 3 the st
 reached, 4 a fault of ours, 130 interrupted.
 """
 
+import gc
 import sys
 import traceback
 from contextlib import suppress
@@ -12,11 +13,15 @@ from consentmilter.errors import AddressError, ConfigError, ConsentMilterError, 
 
 WRONG_USAGE, UNREACHABLE, OUR_FAULT, INTERRUPTED = 2, 3, 4, 130
 
+_COLLECT_AFTER = 50_000
+"""Objects until garbage is looked for; Python's own 700 take a tenth of the time in which a command is loaded."""
+
 _WRONG = (UsageError, AddressError, ConfigError, KeyFileError)
 
 
 def main() -> None:
     """Run the command line and turn what went wrong into an exit code."""
+    gc.set_threshold(_COLLECT_AFTER)
     try:
         from consentmilter.cli.commands import app  # noqa: PLC0415 - a fault in an import must not end with 1 either
 

@@ -1,7 +1,7 @@
 """The rows of a file on their way to the store: read and gathered here, or with a second process where it is large.
 
-    with gathering(store, file, job, cutting) as rows:
-        for told in rows.read():
+    with gathering(store, file) as rows:
+        for told in rows.read(job, cutting):
             ...
         for list_name, some in rows.by_list().items():
             await import_staged(store, batch, some, actor, list_name=list_name)
@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, NamedTuple, Protocol, cast
 
 from consentmilter.service.aside.order import Order, Part
 from consentmilter.service.aside.process import Aside
 from consentmilter.service.bulk import Gathered
-from consentmilter.service.halves import Cutting, Half
+from consentmilter.service.halves import Cut, Cutting, Half
 from consentmilter.service.parsing import Job, Told, chunks
 from consentmilter.service.staged import Staged
 from consentmilter.store.writer import Store
@@ -36,29 +36,32 @@ class Gathering(Protocol):
     def ahead(self) -> int:
         """Rows that have been read, but not told of yet, since others come before them."""
 
-    def read(self) -> Iterator[Told]:
-        """Read the file, and tell of all rows in its order."""
+    def read(self, job: Job, cutting: Cutting | None) -> Iterator[Told]:
+        """Read the file, and tell of all rows in its order; `cutting` knows where it can be cut in two."""
 
     def by_list(self) -> Mapping[str | None, Gathered]:
         """The rows for each list, None for people and domains; if it was not read to its end, some of them."""
 
 
 @contextmanager
-def gathering(store: Store, file: BinaryIO, job: Job, cutting: Cutting | None) -> Iterator[Gathering]:
-    """Make ready to read a file; `cutting` knows where it can be cut in two, if it is a row a line."""
-    octets = os.fstat(file.fileno()).st_size
+def gathering(store: Store, file: BinaryIO) -> Iterator[Gathering]:
+    """Make ready to read a file: a second process may start while the file is examined."""
     with store.spill() as spill:
-        if octets < LARGE:
-            yield _Alone(Staged(spill), file, job)
+        if os.fstat(file.fileno()).st_size < LARGE:
+            yield _Alone(Staged(spill), file)
             return
-        cut = None if cutting is None or job.plan.shape == "json" else cutting.cut(quotable=job.plan.shape == "csv")
-        part = Part(cut.octet, octets, cut.lines) if cut else None
-        first = cast(BinaryIO, BufferedReader(Half(file.fileno(), 0, cut.octet))) if cut else file
-        below = replace(job, plan=replace(job.plan, header=False))
         with store.spill() as theirs:
-            order = Order(below, part, file.fileno(), theirs.file.fileno(), others=spill.file.fileno())
-            with Aside(order) as aside:
-                yield _Together(Staged(spill), aside, first, job)
+            files = _Files(file.fileno(), theirs.file.fileno(), spill.file.fileno())
+            with Aside(files) as aside:
+                yield _Together(Staged(spill), aside, file, files)
+
+
+class _Files(NamedTuple):
+    """The descriptors that both processes have."""
+
+    file: int
+    spill: int
+    others: int
 
 
 class _Alone:
@@ -66,11 +69,11 @@ class _Alone:
 
     ahead = 0
 
-    def __init__(self, staged: Staged, file: BinaryIO, job: Job) -> None:
-        self._staged, self._file, self._job = staged, file, job
+    def __init__(self, staged: Staged, file: BinaryIO) -> None:
+        self._staged, self._file = staged, file
 
-    def read(self) -> Iterator[Told]:
-        for chunk in chunks(self._file, self._job):
+    def read(self, job: Job, cutting: Cutting | None) -> Iterator[Told]:
+        for chunk in chunks(self._file, job):
             self._staged.add(chunk)
             yield chunk.told
 
@@ -81,8 +84,8 @@ class _Alone:
 class _Together:
     """Reads the first part of a file, while a second process reads the other."""
 
-    def __init__(self, staged: Staged, aside: Aside, first: BinaryIO, job: Job) -> None:
-        self._staged, self._aside, self._first, self._job = staged, aside, first, job
+    def __init__(self, staged: Staged, aside: Aside, file: BinaryIO, files: _Files) -> None:
+        self._staged, self._aside, self._file, self._files = staged, aside, file, files
         self._waiting: deque[Told | None] = deque()
         self._done = False
 
@@ -90,9 +93,9 @@ class _Together:
     def ahead(self) -> int:
         return sum(told.rows for told in self._waiting if told)
 
-    def read(self) -> Iterator[Told]:
+    def read(self, job: Job, cutting: Cutting | None) -> Iterator[Told]:
         own = theirs = 0
-        for chunk in chunks(self._first, self._job):
+        for chunk in chunks(self._shared(job, _cut(job, cutting)), job):
             self._staged.add(chunk)
             self._listen()
             own, theirs = chunk.octets, max((told.octets for told in self._waiting if told), default=0)
@@ -101,6 +104,13 @@ class _Together:
             theirs = max(theirs, told.octets)
             yield replace(told, octets=own + theirs)
         self._done = True
+
+    def _shared(self, job: Job, cut: Cut | None) -> BinaryIO:
+        """Have the other process begin with what is behind the cut, and return what is before it."""
+        octets = os.fstat(self._files.file).st_size
+        part = Part(cut.octet, octets, cut.lines) if cut else None
+        self._aside.begin(Order(replace(job, plan=replace(job.plan, header=False)), part, *self._files))
+        return cast(BinaryIO, BufferedReader(Half(self._files.file, 0, cut.octet))) if cut else self._file
 
     def by_list(self) -> Mapping[str | None, Gathered]:
         if not self._done:  # of what the other has read nobody knows
@@ -111,6 +121,13 @@ class _Together:
         """Hear what the other tells meanwhile, but from bad rows on leave it waiting: those here come before."""
         while not (self._waiting and _is_last(self._waiting[-1])) and self._aside.has_spoken():
             self._waiting.append(self._aside.told())
+
+
+def _cut(job: Job, cutting: Cutting | None) -> Cut | None:
+    """Where the file is cut, if it is a row a line."""
+    if cutting is None or job.plan.shape == "json":
+        return None
+    return cutting.cut(quotable=job.plan.shape == "csv")
 
 
 def _is_last(told: Told | None) -> bool:

@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, Literal
@@ -99,13 +99,13 @@ class Watch:
 
 async def import_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, actor: Actor, watch: Watch) -> Report:
     """Import a seekable file, of which `name` is what the records shall say."""
-    run = _Run(file, name, terms, watch)
-    await run.note_earlier(store)
-    batch = await begin_batch(store, name, run.digest, actor, terms.scope, terms.reason)
-    run.report.batch = batch.id
-    if run.report.finished is not None:
-        return run.report
-    with run.gathering(store) as gathered, _rows_only():
+    with gathering(store, file) as gathered, _rows_only():
+        run = _Run(file, name, terms, watch)
+        await run.note_earlier(store)
+        batch = await begin_batch(store, name, run.digest, actor, terms.scope, terms.reason)
+        run.report.batch = batch.id
+        if run.report.finished is not None:
+            return run.report
         await run.read(gathered)
         by_list = gathered.by_list()
         for list_name, rows in by_list.items():
@@ -118,12 +118,12 @@ async def import_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, 
 
 async def preview_file(store: Store, file: BinaryIO, name: str, *, terms: Terms, watch: Watch) -> Report:
     """Say what importing the file would do, and change nothing."""
-    run = _Run(file, name, terms, watch)
-    await run.note_earlier(store)
-    report = run.report
-    if report.finished is not None:
-        return report
-    with run.gathering(store) as gathered, _rows_only():
+    with gathering(store, file) as gathered, _rows_only():
+        run = _Run(file, name, terms, watch)
+        await run.note_earlier(store)
+        report = run.report
+        if report.finished is not None:
+            return report
         await run.read(gathered)
         by_list = gathered.by_list()
         for list_name, rows in by_list.items():
@@ -176,13 +176,10 @@ class _Run:
             report = self.report
             report.batch, report.finished, report.resumed = batch.id, batch.finished, batch.finished is None
 
-    def gathering(self, store: Store) -> AbstractContextManager[Gathering]:
-        return gathering(store, self._file, self._job, self._cutting)
-
     async def read(self, gathered: Gathering) -> None:
         """Read the file, tell of its bad rows, and gather what the others say."""
         report = self.report
-        for told in gathered.read():
+        for told in gathered.read(self._job, self._cutting):
             report.rows += told.rows
             report.skipped += told.skipped
             self._watch.progress(Progress(told.octets, report.rows + gathered.ahead))

@@ -51,7 +51,7 @@ class Columns:
 
     @property
     def digest(self) -> bytes:
-        """What the ledger records of these rows."""
+        """What the ledger records of these rows, which are in the order of their keys."""
         _, scope, reason, _, expires, _ = self.told
         if any(isinstance(column, tuple) for column in (scope, reason, expires)):
             return _digest(self.rows())

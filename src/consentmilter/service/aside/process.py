@@ -8,7 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from select import select
@@ -31,11 +31,11 @@ _PIPE_OCTETS = 1 << 20
 class Aside:
     """The process; a context that ends it."""
 
-    def __init__(self, order: Order) -> None:
-        files = (order.file, order.spill, order.others)
+    def __init__(self, files: Collection[int]) -> None:
+        """Start it, with these descriptors; it loads what it needs meanwhile, and waits for its order."""
         try:
             self._process = subprocess.Popen(
-                _COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=files
+                _COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=tuple(files)
             )
         except OSError as error:
             raise StoreError(f"cannot start the second process of the import: {error.strerror}") from error
@@ -44,7 +44,6 @@ class Aside:
         self._in, self._out = self._process.stdin.fileno(), self._process.stdout.fileno()
         with suppress(OSError):  # whoever has many pipes already may have no more memory for them
             fcntl.fcntl(self._out, fcntl.F_SETPIPE_SZ, _PIPE_OCTETS)
-        self._say("order", pickle.dumps(order))
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +54,10 @@ class Aside:
         self._process.kill()
         with self._process:  # closes the pipes and waits
             pass
+
+    def begin(self, order: Order) -> None:
+        """Have it read its part of the file."""
+        self._say("order", pickle.dumps(order))
 
     def has_spoken(self) -> bool:
         """Whether something of what it tells has come."""

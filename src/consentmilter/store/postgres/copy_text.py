@@ -19,7 +19,9 @@ def made(values: Values) -> dict[str, Sequence[object] | str]:
     """The columns of the rows as their table has them when they are made; of those that hold nothing, none."""
     recorded = values.same["recorded"]
     found: dict[str, Sequence[object] | str] = {values.table.c[0].name: values.keys, "asserted_again": "f"}
-    for name in set(values.table.columns.keys()) - {*found, "repeated"}:
+    for name in (column.name for column in values.table.columns):
+        if name in found or name == "repeated":
+            continue
         said = "since" if name == "created" else name
         if said in values.by_row:
             cells = values.by_row[said]

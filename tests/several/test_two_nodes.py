@@ -93,12 +93,22 @@ def test_an_opt_out_crosses_a_pooler(nodes: Nodes, server: PostgreSql, url: str)
     count = max(OPT_OUTS // 2, len(WAYS))
     with public_directory() as directory, PgBouncer(directory, server) as pooler, _moved(nodes, pooler.url("consent")):
         assert opted_out_in_turn(nodes, "bea", count) == [(250, 550)] * count
+        _files_cross(nodes)
         pooler.stop()
         assert [asked(node, "bea0@example.org") for node in nodes] == [[451], [451]]
         pooler.start()
         for node in nodes:
             wait_for(partial(_refuses, node, "bea0@example.org"), "an answer through the pooler", timeout=30)
     assert [asked(node, "bea0@example.org", "new@example.org") for node in nodes] == [[550, 250]] * 2
+
+
+def _files_cross(nodes: Nodes) -> None:
+    """One of people nobody knew, and one of others too, who take two ways into the table."""
+    for first in (0, 30):
+        listed = "".join(f"bob{n}@example.org\n" for n in range(first, first + 60))
+        assert "60 rows" in nodes[0].run("import", "-", given=listed)
+    people = [f"bob{n}@example.org" for n in (0, 29, 30, 59, 60, 89, 90)]
+    assert asked(nodes[1], *people) == [550] * 6 + [250]
 
 
 def _refuses(node: Milter, person: str) -> bool:

@@ -265,7 +265,7 @@ def test_opting_in(browser: Browser, server: Server, url: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_opting_in_in_every_language_on_a_phone(browser: Browser, server: Server, url: str, language: str) -> None:
     """The question, the thanks, and what cannot be undone: all fit 320 pixels, and axe-core has nothing to say."""
-    [path] = asked(url, fresh(f"{language}"), stream="acme.long")
+    [path] = asked(url, fresh(language), stream="acme.long")
     [stopped] = asked(url, fresh(f"{language}.stopped"), against=Reason.COMPLAINT)
     with opened(browser, script=True, size=PHONE, language=language) as page:
         page.goto(server.base + path)

@@ -51,6 +51,4 @@ def _values(source: Source, rows: Columns) -> Values:
     columns = dict(zip(COLUMNS, told, strict=True))
     by_row = {name: column for name, column in columns.items() if isinstance(column, tuple)}
     same = {name: column for name, column in columns.items() if name not in by_row}
-    return Values(
-        source.table, keys if isinstance(keys, tuple) else (keys,) * rows.count, by_row, {**source.values, **same}
-    )
+    return Values(source.table, keys, by_row, {**source.values, **same})

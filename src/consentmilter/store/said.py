@@ -27,16 +27,16 @@ _what = itemgetter(0, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Rows column by column: a tuple with a value for each row, or what all of them say as that alone."""
+    """Rows column by column: a tuple with a value for each row, or what all of them say as that alone; never a key."""
 
     count: int
     told: list[Any]
 
     @classmethod
     def of(cls, rows: Sequence[Said]) -> Self:
-        columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
+        keys, *columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
         told = [column[0] if column and column.count(column[0]) == len(column) else column for column in columns]
-        return cls(len(rows), told)
+        return cls(len(rows), [keys, *told])
 
     @classmethod
     def unpacked(cls, octets: bytes) -> Self:

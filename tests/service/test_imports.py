@@ -27,7 +27,8 @@ from consentmilter.service.suppressions import (
     lift,
 )
 from consentmilter.store.batches import Batch
-from consentmilter.store.said import Columns, Rows, Said
+from consentmilter.store.ready import Rows
+from consentmilter.store.said import Columns, Said
 from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
@@ -380,7 +381,7 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
     made: list[int] = []
     stored: list[int] = []
 
-    def making(rows: Sequence[Said]) -> Rows:
+    def making(rows: Sequence[Said], _sources: object) -> Rows:
         made.append(len(rows))
         return Rows(len(rows), b"", Columns.of(rows))
 

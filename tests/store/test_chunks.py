@@ -6,8 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consentmilter.store.chunks import Source, put_rows
-from consentmilter.store.said import Columns, Said
+from consentmilter.store.chunks import put_rows
+from consentmilter.store.ready import Rows
+from consentmilter.store.said import Said
+from consentmilter.store.values import Source
 from consentmilter.store.writer import Store
 from tests.store.reading import changed
 from tests.store.stores import KINDS
@@ -33,11 +35,12 @@ def key(number: int, octets: int = 16) -> bytes:
 
 
 def put(url: str, source: Source, rows: Sequence[Said]) -> int:
-    """Put the rows in one transaction; how many were made."""
+    """Put the rows in one transaction, as they are made ready for the store; how many were made."""
 
     async def scene() -> int:
         async with Store.open(url, KEYS) as store:
-            return await store.write(lambda connection: put_rows(connection, source, Columns.of(rows)))
+            ready = Rows.of(rows, (lambda: source) if store.copies else None)
+            return await store.write(lambda connection: put_rows(connection, source, ready.distinct, ready.written))
 
     return run(scene())
 

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consentmilter.ledger import said_digest
-from consentmilter.store.said import Columns, Rows, Said
+from consentmilter.store.ready import Rows
+from consentmilter.store.said import Columns, Said
 
 TIMES = st.none() | st.integers(0, 20)
 KEYS = st.binary(min_size=16, max_size=16) | st.sampled_from([bytes(16), bytes(20), bytes(32), b"\xff" * 20])
@@ -22,7 +23,7 @@ def test_rows_come_out_of_their_columns_as_they_went_in(rows: list[Said]) -> Non
     """Packed or not, where all are alike in something, and where there is one, or none."""
     columns = Columns.of(rows)
     assert list(columns.rows()) == rows
-    assert list(Columns.unpacked(columns.packed()).rows()) == rows
+    assert list(Columns(columns.packed()).rows()) == rows
 
 
 @given(rows=ROWS, alike=st.booleans())

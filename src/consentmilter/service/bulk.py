@@ -14,12 +14,14 @@ store's errors.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol
 
 from consentmilter.model import Assertion, HashAssertion, Reason
-from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, utc_now
+from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, source_of, utc_now
 from consentmilter.store.batches import Batch
-from consentmilter.store.said import Rows, Said
+from consentmilter.store.ready import Rows, Sources
+from consentmilter.store.said import Said
 from consentmilter.store.suppressions import Key, to_said
 from consentmilter.store.writer import Store
 
@@ -33,8 +35,8 @@ class Gathered(Protocol):
     def __len__(self) -> int:
         """How many there are, repeats included."""
 
-    def ready(self, rows: int) -> Iterator[Rows]:
-        """All of them by key, so many at a time; of rows that say the same, one."""
+    def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
+        """All of them by key, so many at a time; of rows that say the same, one. See `Rows.of` for the sources."""
 
 
 def as_said(assertion: Assertion | HashAssertion) -> Said:
@@ -59,7 +61,8 @@ async def import_staged(
 ) -> Outcome:
     """Assert the rows of a batch, of a hash list if there is a `list_name`."""
     new = done = 0
-    async with aclosing(_ahead(rows.ready(CHUNK_ROWS))) as chunks:
+    sources = partial(source_of, batch, list_name, now) if store.copies else None
+    async with aclosing(_ahead(rows.ready(CHUNK_ROWS, sources))) as chunks:
         async for chunk in chunks:
             new += (await import_rows(store, batch, chunk, actor, list_name=list_name, now=now)).new
             done += chunk.count

@@ -18,11 +18,12 @@ from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence
 from consentmilter.model import Assertion, HashAssertion, Reason, Suppression
 from consentmilter.store import batches, entries, suppressions
 from consentmilter.store.batches import Batch
-from consentmilter.store.chunks import Source, put_rows
-from consentmilter.store.rows import seconds
-from consentmilter.store.said import Rows
+from consentmilter.store.chunks import put_rows
+from consentmilter.store.ready import Rows
+from consentmilter.store.rows import moment, seconds
 from consentmilter.store.suppressions import to_said
 from consentmilter.store.text import printable
+from consentmilter.store.values import Source
 from consentmilter.store.writer import Store
 
 CHUNK_ROWS = 10_000
@@ -210,16 +211,15 @@ async def import_rows(
         raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {rows.count}")
     if not rows.count:
         return Outcome(0, 0)
-    at = now()
-    source = _source(batch, seconds(at), list_name)
+    source = rows.written.source if rows.written else source_of(batch, list_name, now)
     entry = Entry(
-        at, actor.name, actor.source, Action.IMPORT,
+        moment(source.recorded), actor.name, actor.source, Action.IMPORT,
         batch=batch.id, scope=batch.scope, reason=batch.reason, count=rows.count, digest=rows.digest,
     )  # fmt: skip
 
     async def job(connection: AsyncConnection) -> Outcome:
         await _refuse_ended(connection, batch)
-        new = await put_rows(connection, source, rows.distinct)
+        new = await put_rows(connection, source, rows.distinct, rows.written)
         await entries.append(connection, entry)
         return Outcome(new, rows.count - new)
 
@@ -271,7 +271,9 @@ async def _refuse_ended(connection: AsyncConnection, batch: Batch) -> None:
             raise UsageError(f"the import {batch.id} of {stored.file} was {what} at {ended:%Y-%m-%d %H:%M} UTC")
 
 
-def _source(batch: Batch, recorded: int, list_name: str | None) -> Source:
+def source_of(batch: Batch, list_name: str | None, now: Clock = utc_now) -> Source:
+    """Where the rows of a batch come from that are recorded now, of a hash list if there is a `list_name`."""
+    recorded = seconds(now())
     if list_name is None:
         return Source("import", batch.id, recorded)
     name = printable(list_name)

@@ -86,6 +86,10 @@ class Database(Protocol):
     def file(self) -> Path | None:
         """The file that it is, or None where a server keeps it."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether rows go in by COPY, in writing that can be made before."""
+
     def create(self) -> None:
         """Make it, empty, if it is not there and is ours to make."""
 

@@ -27,20 +27,6 @@ _COUNTED = {"preserve_rowcount": True}
 
 
 @dataclass(frozen=True, slots=True)
-class Values:
-    """What rows for a table say: their keys, columns with a value for each row, and values that are the same in all."""
-
-    table: sa.Table
-    keys: Sequence[bytes]
-    by_row: Mapping[str, Sequence[object]]
-    same: Mapping[str, object]
-
-    @property
-    def count(self) -> int:
-        return len(self.keys)
-
-
-@dataclass(frozen=True, slots=True)
 class Inserts:
     """The statements that make the rows of some `said`, and that repeat those that stand.
 

@@ -6,7 +6,6 @@ process that only reads files starts fast.
 
 import marshal
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, Self
@@ -18,33 +17,39 @@ Said = tuple[bytes, str, str, int | None, int | None, str | None]
 
 _WIDTH = 6
 
-_WITHOUT_REFERENCES = 2
+WITHOUT_REFERENCES = 2
 """The format of marshal that does not look for values that are there twice: looking takes longer than it saves."""
 
 _key = itemgetter(0)
 _what = itemgetter(0, 1, 2)
 
 
-@dataclass(frozen=True, slots=True)
 class Columns:
     """Rows column by column: a tuple with a value for each row, or what all of them say as that alone; never a key."""
 
-    count: int
-    told: list[Any]
+    def __init__(self, told: list[Any] | bytes) -> None:
+        """Take columns, or what this program packed of some, which is unpacked when it is asked for."""
+        self._told = told
 
     @classmethod
     def of(cls, rows: Sequence[Said]) -> Self:
         keys, *columns = list(zip(*rows, strict=True)) or [()] * _WIDTH
         told = [column[0] if column and column.count(column[0]) == len(column) else column for column in columns]
-        return cls(len(rows), [keys, *told])
-
-    @classmethod
-    def unpacked(cls, octets: bytes) -> Self:
-        """The columns that were packed by this program."""
-        return cls(*marshal.loads(octets))  # noqa: S302 - from a file or pipe that nobody else has
+        return cls([keys, *told])
 
     def packed(self) -> bytes:
-        return marshal.dumps((self.count, self.told), _WITHOUT_REFERENCES)
+        return marshal.dumps(self.told, WITHOUT_REFERENCES)
+
+    @property
+    def told(self) -> list[Any]:
+        told = self._told
+        if isinstance(told, bytes):
+            told = self._told = marshal.loads(told)  # noqa: S302 - from a file or pipe that nobody else has
+        return told
+
+    @property
+    def count(self) -> int:
+        return len(self.told[0])
 
     def rows(self) -> Iterable[Said]:
         return zip(*self.whole(), strict=True)
@@ -54,7 +59,7 @@ class Columns:
         """What the ledger records of these rows, which are in the order of their keys."""
         _, scope, reason, _, expires, _ = self.told
         if any(isinstance(column, tuple) for column in (scope, reason, expires)):
-            return _digest(self.rows())
+            return digest_of(self.rows())
         keys, _, _, since, *_ = self.whole()
         return alike_digest(keys, scope, reason, since, expires)
 
@@ -63,22 +68,8 @@ class Columns:
         return [column if isinstance(column, tuple) else repeat(column, self.count) for column in self.told]
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows that are to go in together: how many, the digest of them, and each that says something else, by key."""
-
-    count: int
-    digest: bytes
-    distinct: Columns
-
-    @classmethod
-    def of(cls, rows: Sequence[Said]) -> Self:
-        """What can be made ready before the lock is held, and by another process than that which holds it."""
-        columns = Columns.of(in_order(rows))
-        return cls(len(rows), columns.digest if columns.count == len(rows) else _digest(rows), columns)
-
-
-def _digest(rows: Iterable[Said]) -> bytes:
+def digest_of(rows: Iterable[Said]) -> bytes:
+    """What the ledger records of rows, whatever their order."""
     return said_digest(row[:5] for row in rows)
 
 

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from consentmilter.errors import StoreError
-from consentmilter.store.said import Columns, Rows, Said, distinct, in_order
+from consentmilter.store.ready import Rows, Sources
+from consentmilter.store.said import Columns, Said, distinct, in_order
 
 RUN_ROWS = 50_000
 """Rows that are kept in memory: some 15 MB."""
@@ -106,9 +107,9 @@ class Staging:
         self._added += count
         self._runs[:0] = [(spill, array("Q", run)) for run in runs]
 
-    def ready(self, rows: int) -> Iterator[Rows]:
-        """All rows in key order, so many at a time, with what is to be recorded of them."""
-        return map(Rows.of, self.chunks(rows))
+    def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
+        """All rows in key order, so many at a time, as `Rows.of` makes them ready."""
+        return (Rows.of(chunk, sources) for chunk in self.chunks(rows))
 
     def chunks(self, rows: int) -> Iterator[list[Said]]:
         """All rows in key order, so many at a time; of rows that say the same, one."""
@@ -152,7 +153,7 @@ class Staging:
 
 
 def _rows(spill: Spill, place: Place) -> Iterable[Said]:
-    return Columns.unpacked(spill.get(place)).rows()
+    return Columns(spill.get(place)).rows()
 
 
 @contextmanager

@@ -8,12 +8,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.model import Reason, Suppression
-from consentmilter.store.chunks import Source, put_rows
+from consentmilter.store.chunks import put_rows
 from consentmilter.store.rows import seconds, to_suppression
 from consentmilter.store.said import Columns, Said
 from consentmilter.store.schema import suppression
 from consentmilter.store.standing import by_key
 from consentmilter.store.text import printable
+from consentmilter.store.values import Source
 
 _KEYS_AT_ONCE = 1000
 

@@ -90,6 +90,11 @@ class Store:
         self._refuse_closed()
         return await self._reading.run(job)
 
+    @property
+    def copies(self) -> bool:
+        """Whether many rows go in as `consentmilter.store.ready` writes them."""
+        return self._place.copies
+
     def spill(self) -> Spill:
         """A place for the rows of an import: a file without a name, beside the database if that is a file too."""
         beside = self._place.file and self._place.file.parent

@@ -10,9 +10,13 @@ import gc
 import os
 import pickle
 import signal
+import time
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import astuple, replace
+from functools import partial
 from io import BufferedReader
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from consentmilter.errors import StoreError
 from consentmilter.service.aside.order import Order, Part
@@ -20,7 +24,9 @@ from consentmilter.service.aside.pipe import receive, send
 from consentmilter.service.halves import Half
 from consentmilter.service.parsing import Chunk, chunks
 from consentmilter.service.staged import Staged
+from consentmilter.store.ready import Rows
 from consentmilter.store.staging import Spill
+from consentmilter.store.values import Source
 
 _IN, _OUT = 0, 1
 
@@ -45,9 +51,9 @@ def _work(order: Order) -> None:
         staged.of(name).adopt(others, runs, count)
     send(_OUT, "counts", {name: len(rows) for name, rows in staged.by_list.items()})
     while True:
-        name, size = receive(_IN)[1]
-        for rows in staged.of(name).ready(size):
-            send(_OUT, "rows", (rows.count, rows.digest, rows.distinct.packed()))
+        name, size, told = receive(_IN)[1]
+        for rows in staged.of(name).ready(size, told and partial(_source, told)):
+            send(_OUT, "rows", _ready(rows))
         send(_OUT, "given")
 
 
@@ -62,6 +68,17 @@ def _told(chunk: Chunk, lines: int) -> tuple[object, ...]:
     """The parts of what is told of a chunk, in front of which there are so many lines."""
     bad = [(row.line + lines, row.column, row.cause, tuple(row.cells)) for row in chunk.bad]
     return chunk.rows, bad, dict(chunk.skipped), chunk.octets
+
+
+def _source(told: Sequence[Any]) -> Source:
+    return replace(Source(*told), recorded=int(time.time()))
+
+
+def _ready(rows: Rows) -> tuple[object, ...]:
+    if rows.written is None:
+        return rows.count, rows.digest, rows.distinct.told, None
+    # What is written says the same as the columns: hardly ever will anybody unpack them.
+    return rows.count, rows.digest, rows.distinct.packed(), (astuple(rows.written.source), astuple(rows.written.copy))
 
 
 def _spill(descriptor: int) -> Spill:

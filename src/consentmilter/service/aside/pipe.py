@@ -7,6 +7,8 @@ import marshal
 import os
 from typing import Any, Literal
 
+from consentmilter.store.said import WITHOUT_REFERENCES
+
 Word = Literal["order", "told", "read", "others", "counts", "give", "rows", "given", "store error"]
 """What a message is; see `main` for who says which."""
 
@@ -14,7 +16,7 @@ _LENGTH = 8
 
 
 def send(descriptor: int, word: Word, value: Any = None) -> None:
-    octets = marshal.dumps((word, value))
+    octets = marshal.dumps((word, value), WITHOUT_REFERENCES)
     left = memoryview(len(octets).to_bytes(_LENGTH, "big") + octets)
     while left:
         left = left[os.write(descriptor, left) :]

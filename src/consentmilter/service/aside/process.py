@@ -8,9 +8,9 @@ import pickle
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from select import select
 from types import TracebackType
 from typing import Any, Self
@@ -20,8 +20,11 @@ from consentmilter.importers import BadRow
 from consentmilter.service.aside.order import Order
 from consentmilter.service.aside.pipe import Word, receive, send
 from consentmilter.service.parsing import Told
-from consentmilter.store.said import Columns, Rows
+from consentmilter.store.postgres.copy_binary import Copy
+from consentmilter.store.ready import Rows, Sources, Written
+from consentmilter.store.said import Columns
 from consentmilter.store.staging import Run
+from consentmilter.store.values import Source
 
 _COMMAND = [sys.executable, "-P", "-m", "consentmilter.service.aside.main"]
 _PIPE_OCTETS = 1 << 20
@@ -78,12 +81,12 @@ class Aside:
         _, counts = self._heard("counts")
         return {name: Given(self, name, count) for name, count in counts.items()}
 
-    def rows(self, name: str | None, size: int) -> Iterator[Rows]:
-        """The rows of a list by key, so many at a time."""
-        self._say("give", (name, size))
+    def rows(self, name: str | None, size: int, sources: Sources | None) -> Iterator[Rows]:
+        """The rows of a list by key, so many at a time; in writing, they are recorded when the process makes them."""
+        self._say("give", (name, size, sources and astuple(sources())))
         while (answer := self._heard("rows", "given"))[0] == "rows":
-            count, digest, packed = answer[1]
-            yield Rows(count, digest, Columns.unpacked(packed))
+            count, digest, told, written = answer[1]
+            yield Rows(count, digest, Columns(told), _written(*written) if written else None)
 
     def _say(self, word: Word, value: Any) -> None:
         try:
@@ -116,5 +119,9 @@ class Given:
     def __len__(self) -> int:
         return self.count
 
-    def ready(self, rows: int) -> Iterator[Rows]:
-        return self.aside.rows(self.name, rows)
+    def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
+        return self.aside.rows(self.name, rows, sources)
+
+
+def _written(source: Sequence[Any], copy: Sequence[Any]) -> Written:
+    return Written(Source(*source), Copy(*copy))

@@ -31,6 +31,7 @@ class PostgresDatabase:
 
     dialect = POSTGRESQL
     file = None
+    copies = True
 
     def __init__(self, url: str) -> None:
         self.server = server(url)

@@ -5,18 +5,19 @@ does not when it is made. The temporary table is gone before the transaction end
 transactions (PgBouncer) as well. Raises what the driver and SQLAlchemy raise.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
-from itertools import compress
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from consentmilter.store.inserting import COLUMNS, KEY, Inserts, Values
-from consentmilter.store.postgres import copy_text
+from consentmilter.store.inserting import COLUMNS, KEY, Inserts
+from consentmilter.store.postgres import copy_binary
+from consentmilter.store.postgres.copy_binary import Copy
 from consentmilter.store.schema import CORE_METADATA
+from consentmilter.store.values import Values
 
 if TYPE_CHECKING:  # whoever has SQLite does without the driver
     from psycopg import AsyncConnection as Driver
@@ -25,72 +26,54 @@ _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
 
 
-async def put(connection: AsyncConnection, values: Values) -> int:
-    """Make or repeat the rows, and return how many were made."""
-    if values.count <= _FEW:
+async def put(connection: AsyncConnection, values: Values, written: Copy | None = None) -> int:
+    """Make or repeat the rows, in the order of their keys, which may be written already; return how many were made."""
+    if written is None and values.count <= _FEW:
         return await _put_each(connection, values)
-    standing = await _standing(connection, values)
+    new = written or copy_binary.made(values)
+    standing = await _standing(connection, values, new)
     if not standing:
-        await _make(connection, values)
-        return values.count
+        await _copy(connection, values.table, new)
+        return new.count
     stand = [key in standing for key in values.keys]
     made = values.count - sum(stand)
     if made:
-        await _make(connection, _only(values, [not each for each in stand]))
-    return made + await _put_staged(connection, _only(values, stand))
+        await _copy(connection, values.table, copy_binary.made(values.only([not each for each in stand])))
+    return made + await _put_staged(connection, values.only(stand))
 
 
 async def _put_each(connection: AsyncConnection, values: Values) -> int:
-    columns, table = tuple(values.by_row), values.table.name
+    columns = tuple(values.by_row)
     made = 0
     for at, key in enumerate(values.keys):
         row = {_place(name): column[at] for name, column in values.by_row.items()}
-        made += await _of_one(table, columns).run(connection, {**values.same, **row, _place("key"): key}, 1)
+        made += await _of_one(values.table, columns).run(connection, {**values.same, **row, _place("key"): key}, 1)
     return made
 
 
 async def _put_staged(connection: AsyncConnection, values: Values) -> int:
-    await _stage(connection, values)
-    made = await _of_staged(values.table.name, tuple(values.by_row)).run(connection, values.same, values.count)
+    types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
+    columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
+    await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
+    await _copy(connection, "said", copy_binary.staged(values))
+    made = await _of_staged(values.table, tuple(values.by_row)).run(connection, values.same, values.count)
     await connection.exec_driver_sql("DROP TABLE said")
     return made
 
 
-async def _standing(connection: AsyncConnection, values: Values) -> set[bytes]:
+async def _standing(connection: AsyncConnection, values: Values, new: Copy) -> set[bytes]:
     """Those of the keys of which the table has rows."""
-    table = values.table.name
-    first, last = min(values.keys), max(values.keys)
-    next_there = await connection.scalar(_next_of(table), {"first": first})
-    if next_there is None or next_there > last:
+    next_there = await connection.scalar(_next_of(values.table), {"first": new.first})
+    if next_there is None or next_there > new.last:
         return set()
-    return set(await connection.scalars(_those_of(table), {"keys": list(values.keys)}))
+    return set(await connection.scalars(_those_of(values.table), {"keys": list(values.keys)}))
 
 
-async def _make(connection: AsyncConnection, values: Values) -> None:
-    """Make the rows, of which none stands."""
-    columns = copy_text.made(values)
-    await _copy(connection, f"{values.table.name} ({', '.join(columns)})", copy_text.lines(columns.values()))
-
-
-async def _stage(connection: AsyncConnection, values: Values) -> None:
-    """Put the rows into a temporary table."""
-    types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
-    columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
-    await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
-    await _copy(connection, "said", copy_text.lines([values.keys, *values.by_row.values()]))
-
-
-async def _copy(connection: AsyncConnection, target: str, texts: Iterator[str]) -> None:
+async def _copy(connection: AsyncConnection, table: str, rows: Copy) -> None:
     driver = cast("Driver[Any]", (await connection.get_raw_connection()).driver_connection)
-    async with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        for text in texts:
-            await copy.write(text)
-
-
-def _only(values: Values, chosen: Sequence[bool]) -> Values:
-    """Some of the rows."""
-    by_row = {name: tuple(compress(column, chosen)) for name, column in values.by_row.items()}
-    return Values(values.table, tuple(compress(values.keys, chosen)), by_row, values.same)
+    into = f"COPY {table} ({', '.join(rows.columns)}) FROM STDIN (FORMAT BINARY)"
+    async with driver.cursor() as cursor, cursor.copy(into) as copy:
+        await copy.write(rows.octets)
 
 
 @cache

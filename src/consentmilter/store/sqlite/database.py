@@ -32,6 +32,7 @@ class SqliteDatabase:
     """One database file."""
 
     dialect = SQLITE
+    copies = False
 
     def __init__(self, url: str) -> None:
         self.file = files.database_path(url)

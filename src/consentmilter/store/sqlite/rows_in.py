@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from consentmilter.store.dialect import SQLITE
-from consentmilter.store.inserting import COLUMNS, KEY, Inserts, Values
+from consentmilter.store.inserting import COLUMNS, KEY, Inserts
 from consentmilter.store.schema import CORE_METADATA
+from consentmilter.store.values import Values
 
 _SIZES = (1000, 100, 10, 1)
 """Numbers of rows that a statement exists for. SQLite takes 32,766 values at most, and larger ones gain nothing."""
@@ -30,7 +31,7 @@ async def put(connection: AsyncConnection, values: Values) -> int:
 
 async def _run(connection: AsyncConnection, values: Values, *, repeat: bool) -> int:
     """Run the statements of one kind over all rows, and return how many rows they touched."""
-    shape = values.table.name, tuple(values.by_row)
+    shape = values.table, tuple(values.by_row)
     same = [values.same[name] for name in _parameters(*shape, repeat=repeat)]
     touched = start = 0
     for size in _SIZES:

@@ -3,6 +3,7 @@
 import gzip
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -26,6 +27,7 @@ from consentmilter.service.unpacking import examine
 from consentmilter.store.said import Said
 from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
+from tests.store.stores import KINDS
 from tests.store.support import KEYS, run
 
 RING = KeyRing(1, b"s" * 32, 1, {1: b"t" * 32})
@@ -138,6 +140,7 @@ def damaged(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_dry_run_foresees_what_two_processes_import(url: str, damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And bad rows come in the order of the file, whoever met them first."""
     two_processes(monkeypatch)
@@ -147,6 +150,19 @@ def test_a_dry_run_foresees_what_two_processes_import(url: str, damaged: Path, m
     assert rows(url, "SELECT count(*) FROM suppression") == [(0,)]
     assert imported(url, damaged, TERMS) == (counts, bad)
     assert rows(url, "SELECT count(*) FROM suppression") == [(990,)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_without_a_time_hold_since_the_entry_that_tells_of_them(
+    url: str, damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever process looked at the clock: what is verified later are the times of the entries."""
+    two_processes(monkeypatch)
+    before = int(time.time())
+    imported(url, damaged, TERMS)
+    told = rows(url, "SELECT DISTINCT at FROM ledger WHERE action = 'import'")
+    assert rows(url, "SELECT DISTINCT created FROM suppression") == told
+    assert all(isinstance(at, int) and before <= at <= time.time() for (at,) in told)
 
 
 @pytest.mark.parametrize("most", [2, 7])

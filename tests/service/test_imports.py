@@ -28,7 +28,7 @@ from consentmilter.service.suppressions import (
 )
 from consentmilter.store.batches import Batch
 from consentmilter.store.ready import Rows
-from consentmilter.store.said import Columns, Said
+from consentmilter.store.said import Columns
 from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
 from tests.service.by_hand import rows
@@ -381,9 +381,9 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
     made: list[int] = []
     stored: list[int] = []
 
-    def making(rows: Sequence[Said], _sources: object) -> Rows:
-        made.append(len(rows))
-        return Rows(len(rows), b"", Columns.of(rows))
+    def making(columns: Columns, _sources: object) -> Rows:
+        made.append(columns.count)
+        return Rows(columns.count, b"", columns)
 
     async def storing(*_arguments: object, **_options: object) -> Outcome:
         stored.append(len(stored) + 1)
@@ -398,7 +398,7 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
                 await bulk.import_staged(store, await begin(store), staged, ALICE)
 
     monkeypatch.setattr(bulk, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(Rows, "of", making)
+    monkeypatch.setattr(Rows, "of_columns", making)
     monkeypatch.setattr(bulk, "import_rows", storing)
     run(scene())
     assert (made, stored) == ([2, 2, 1], [1, 2, 3])

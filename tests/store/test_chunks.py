@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consentmilter.store.chunks import put_rows
 from consentmilter.store.ready import Rows
-from consentmilter.store.said import Said
+from consentmilter.store.said import Columns, Said
 from consentmilter.store.values import Source
 from consentmilter.store.writer import Store
 from tests.store.reading import changed
@@ -39,7 +39,8 @@ def put(url: str, source: Source, rows: Sequence[Said]) -> int:
 
     async def scene() -> int:
         async with Store.open(url, KEYS) as store:
-            ready = Rows.of(rows, (lambda: source) if store.copies else None)
+            columns = Columns.of(rows).in_order()
+            ready = Rows.of_columns(columns, (lambda: source) if store.copies else None)
             return await store.write(lambda connection: put_rows(connection, source, ready.distinct, ready.written))
 
     return run(scene())
@@ -87,6 +88,19 @@ def test_any_text_and_any_time_go_in_as_they_are(
         assert put(url, BATCH, rows) == made
         found = seen(url, f"SELECT {columns} FROM suppression ORDER BY subject")
         assert found == [(*row[:3], BATCH.recorded if row[3] is None else row[3], *row[4:]) for row in rows]
+
+
+def test_rows_that_nobody_wrote_before_go_in_all_the_same(url: str) -> None:
+    """As those of a program that puts in many at once, and gathers none."""
+    rows: list[Said] = [(key(n), "*", "imported", None, n, None) for n in range(50)]
+
+    async def scene() -> int:
+        async with Store.open(url, KEYS) as store:
+            return await store.write(lambda connection: put_rows(connection, BATCH, Columns.of(rows)))
+
+    assert run(scene()) == 50
+    found = seen(url, "SELECT subject, created, expires FROM suppression ORDER BY subject")
+    assert found == [(row[0], 1000, row[4]) for row in rows]
 
 
 def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str) -> None:

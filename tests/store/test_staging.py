@@ -41,6 +41,10 @@ def row(key: int, address: str | None = None) -> Said:
     return key.to_bytes(16), "*", "imported", None, None, address
 
 
+def chunks_of(staging: Staging, size: int) -> list[list[Said]]:
+    return [list(chunk.rows()) for chunk in staging.chunks(size)]
+
+
 def merged(rows: list[Said]) -> dict[tuple[bytes, str, str], Said]:
     """What is left of these rows: of those that say the same, the first, held as long as the longest."""
     found: dict[tuple[bytes, str, str], Said] = {}
@@ -67,8 +71,8 @@ def test_all_rows_come_back_in_key_order_and_each_once(
         for start in range(0, len(rows), 7):
             staging.add(rows[start : start + 7])
         assert len(staging) == len(rows)
-        chunks = list(staging.chunks(size))
-        assert list(staging.chunks(size)) == chunks
+        chunks = chunks_of(staging, size)
+        assert chunks_of(staging, size) == chunks
     back = [each for chunk in chunks for each in chunk]
     assert [each[0] for each in back] == sorted(each[0] for each in back)
     assert {each[:3]: each for each in back} == merged(rows)
@@ -81,7 +85,7 @@ def test_few_rows_need_no_file() -> None:
     with Spill(no_file) as spill:
         staging = Staging(spill)
         staging.add(map(row, range(1000)))
-        assert sum(map(len, staging.chunks(300))) == 1000
+        assert sum(map(len, chunks_of(staging, 300))) == 1000
 
 
 def test_one_person_named_over_and_over_takes_no_memory() -> None:
@@ -103,7 +107,7 @@ def test_one_person_named_over_and_over_takes_no_memory() -> None:
         staging = Staging(spill, run_rows=100)
         for _ in range(100):
             staging.add([row(1, "a@x.example")] * 100)
-        assert [len(chunk) for chunk in staging.chunks(10)] == [1]
+        assert [len(chunk) for chunk in chunks_of(staging, 10)] == [1]
     assert sum(written) < 100 * 100
 
 
@@ -143,7 +147,7 @@ def test_rows_that_others_put_aside_come_before_one_s_own(first: list[Said], res
         staging.add(rest)
         staging.adopt(theirs, others.put_aside(), len(others))
         assert len(staging) == len(first) + len(rest)
-        back = [each for chunk in staging.chunks(7) for each in chunk]
+        back = [each for chunk in chunks_of(staging, 7) for each in chunk]
     assert {each[:3]: each for each in back} == merged(first + rest)
     assert len(back) == len(merged(first + rest))
 
@@ -155,7 +159,7 @@ def test_stagings_that_share_a_spill_keep_apart() -> None:
         for number in range(30):
             stagings[number % 3].add([row(number)])
         for number, staging in enumerate(stagings):
-            assert list(staging.chunks(100)) == [[row(each) for each in range(number, 30, 3)]]
+            assert chunks_of(staging, 100) == [[row(each) for each in range(number, 30, 3)]]
 
 
 def test_the_file_lies_beside_the_database_and_has_no_name(url: str, database: Path) -> None:
@@ -176,7 +180,7 @@ def test_the_file_lies_beside_the_database_and_has_no_name(url: str, database: P
                 staging.add(map(row, range(200_000)))
                 (unnamed,) = [name for name in open_files() if "(deleted)" in name and str(database.parent) in name]
                 assert set(database.parent.iterdir()) == before
-                assert sum(map(len, staging.chunks(10_000))) == 200_000
+                assert sum(map(len, chunks_of(staging, 10_000))) == 200_000
             assert unnamed not in set(open_files())
 
     run(scene())
@@ -188,6 +192,6 @@ def test_memory_holds_no_more_rows_at_once_however_many_there_are() -> None:
     with Spill(a_file) as spill, patch.object(staging_module, "PART_OCTETS", 2000):
         staging = Staging(spill, run_rows=100)
         staging.add(rows)
-        parts = list(staging._parts())
+        parts = [list(part.rows()) for part in staging._parts()]
     assert [each for part in parts for each in part] == rows
     assert max(map(len, parts)) < 100

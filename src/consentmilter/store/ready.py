@@ -34,12 +34,16 @@ class Rows:
     written: Written | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Said], sources: Sources | None = None) -> Self:
-        """Make the rows ready; if somebody says where they come from, in writing."""
+    def of(cls, rows: Sequence[Said]) -> Self:
+        """Make rows ready that come in any order."""
         columns = Columns.of(in_order(rows))
-        digest = columns.digest if columns.count == len(rows) else digest_of(rows)
-        return cls(len(rows), digest, columns, _written(sources(), columns) if sources else None)
+        return cls(len(rows), columns.digest if columns.count == len(rows) else digest_of(rows), columns)
 
-
-def _written(source: Source, columns: Columns) -> Written:
-    return Written(source, copy_binary.made(Values(source, columns)))
+    @classmethod
+    def of_columns(cls, columns: Columns, sources: Sources | None = None) -> Self:
+        """Make rows ready that are in order, and no two of which say the same; in writing, if there are sources."""
+        written = None
+        if sources:
+            source = sources()
+            written = Written(source, copy_binary.made(Values(source, columns)))
+        return cls(columns.count, columns.digest, columns, written)

@@ -5,8 +5,8 @@ process that only reads files starts fast.
 """
 
 import marshal
-from collections.abc import Collection, Iterable, Sequence
-from itertools import repeat
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain, compress, repeat
 from operator import itemgetter
 from typing import Any, Self
 
@@ -37,6 +37,15 @@ class Columns:
         told = [column[0] if column and column.count(column[0]) == len(column) else column for column in columns]
         return cls([keys, *told])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The rows of all parts, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        counts = [part.count for part in parts]
+        keys, *columns = zip(*(part.told for part in parts), strict=True)
+        return cls([tuple(chain.from_iterable(keys)), *(_joined(column, counts) for column in columns)])
+
     def packed(self) -> bytes:
         return marshal.dumps(self.told, WITHOUT_REFERENCES)
 
@@ -50,6 +59,23 @@ class Columns:
     @property
     def count(self) -> int:
         return len(self.told[0])
+
+    def part(self, start: int, end: int) -> Self:
+        """Some of the rows, which follow each other."""
+        return self._with(lambda column: column[start:end])
+
+    def only(self, chosen: Sequence[bool]) -> Self:
+        """Some of the rows."""
+        return self._with(lambda column: tuple(compress(column, chosen)))
+
+    def in_order(self) -> Self:
+        """The rows in the order of their keys; of those that say the same, the first, held as long as the longest."""
+        keys = self.told[0]
+        if len(set(keys)) < len(keys):
+            return type(self).of(in_order([*self.rows()]))
+        if len(keys) < 2:
+            return self
+        return self._with(itemgetter(*sorted(range(len(keys)), key=keys.__getitem__)))
 
     def rows(self) -> Iterable[Said]:
         return zip(*self.whole(), strict=True)
@@ -65,7 +91,23 @@ class Columns:
 
     def whole(self) -> list[Iterable[Any]]:
         """Each column with a value for each row."""
-        return [column if isinstance(column, tuple) else repeat(column, self.count) for column in self.told]
+        return [_whole(column, self.count) for column in self.told]
+
+    def _with(self, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> Self:
+        return type(self)([change(column) if isinstance(column, tuple) else column for column in self.told])
+
+
+def _joined(columns: Sequence[Any], counts: Sequence[int]) -> Any:
+    """One column of several parts that have so many rows."""
+    first = columns[0]
+    if not isinstance(first, tuple) and columns.count(first) == len(columns):
+        return first
+    each = zip(columns, counts, strict=True)
+    return tuple(chain.from_iterable(_whole(column, count) for column, count in each))
+
+
+def _whole(column: Any, count: int) -> Iterable[Any]:
+    return column if isinstance(column, tuple) else repeat(column, count)
 
 
 def digest_of(rows: Iterable[Said]) -> bytes:

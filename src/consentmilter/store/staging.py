@@ -109,34 +109,41 @@ class Staging:
 
     def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
         """All rows in key order, so many at a time, as `Rows.of` makes them ready."""
-        return (Rows.of(chunk, sources) for chunk in self.chunks(rows))
+        return (Rows.of_columns(chunk, sources) for chunk in self.chunks(rows))
 
-    def chunks(self, rows: int) -> Iterator[list[Said]]:
+    def chunks(self, rows: int) -> Iterator[Columns]:
         """All rows in key order, so many at a time; of rows that say the same, one."""
-        waiting: list[Said] = []
+        waiting: list[Columns] = []
+        count = 0
         for part in self._parts():
-            waiting += part
-            while len(waiting) >= rows:
-                yield waiting[:rows]
-                del waiting[:rows]
-        if waiting:
-            yield waiting
+            waiting.append(part)
+            count += part.count
+            if count < rows:
+                continue
+            joined = Columns.joined(waiting)
+            for start in range(0, count - rows + 1, rows):
+                yield joined.part(start, start + rows)
+            count %= rows
+            waiting = [joined.part(joined.count - count, joined.count)]
+        if count:
+            yield Columns.joined(waiting)
 
-    def _parts(self) -> Iterator[list[Said]]:
+    def _parts(self) -> Iterator[Columns]:
         """The rows in key order, as many at a time as memory may hold."""
         if not self._runs:
-            yield in_order(self._rows)
+            yield Columns.of(in_order(self._rows))
             return
         self._put_aside()
         for octet in range(256):
             places = [(spill, (run[octet], run[octet + 1])) for spill, run in self._runs]
             pieces = [(spill, place) for spill, place in places if place[0] < place[1]]
             if sum(end - start for _, (start, end) in pieces) <= PART_OCTETS or self._at + 1 == _KEY_OCTETS:
-                yield in_order([row for piece in pieces for row in _rows(*piece)])
+                if pieces:
+                    yield Columns.joined([_columns(*piece) for piece in pieces]).in_order()
             else:  # as from some 30,000,000 rows on
                 finer = Staging(self._spill, self._run_rows, self._at + 1)
                 for piece in pieces:
-                    finer.add(_rows(*piece))
+                    finer.add(_columns(*piece).rows())
                 yield from finer._parts()
 
     def _put_aside(self) -> None:
@@ -152,8 +159,8 @@ class Staging:
         self._rows.clear()
 
 
-def _rows(spill: Spill, place: Place) -> Iterable[Said]:
-    return Columns(spill.get(place)).rows()
+def _columns(spill: Spill, place: Place) -> Columns:
+    return Columns(spill.get(place))
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from itertools import compress
 from typing import Any, Self
 
 from consentmilter.store.said import Columns
@@ -63,8 +62,7 @@ class Values:
 
     def only(self, chosen: Sequence[bool]) -> Self:
         """Some of the rows."""
-        columns = (tuple(compress(each, chosen)) if isinstance(each, tuple) else each for each in self.rows.told)
-        return replace(self, rows=Columns([*columns]))
+        return replace(self, rows=self.rows.only(chosen))
 
     def _columns(self) -> Iterable[tuple[str, Any]]:
         return zip(_TOLD, self.rows.told[1:], strict=True)

@@ -48,8 +48,19 @@ _DIGEST = sa.type_coerce(seals.c.digest, NullType()).label("sealed_as")
 _SALT = sa.type_coerce(ledger_evidence.c.salt, NullType()).label("salt")
 _DATA = sa.cast(ledger_evidence.c.data, sa.Text).label("data")
 
-_HEAD = sa.select(seals.c.position, seals.c.ledger_id, seals.c.digest).order_by(seals.c.position.desc()).limit(1)
-_UNSEALED = sa.select(*_ENTRY).where(ledger.c.id > sa.bindparam("after")).order_by(ledger.c.id).limit(AT_ONCE)
+_LAST = sa.select(seals).order_by(seals.c.position.desc()).limit(1)
+_HEAD = _LAST.with_only_columns(seals.c.position, seals.c.ledger_id, seals.c.digest)
+_UNSEALED = (
+    sa.select(
+        _LAST.with_only_columns(seals.c.position).scalar_subquery(),
+        _LAST.with_only_columns(seals.c.digest).scalar_subquery(),
+        *_ENTRY,
+    )
+    .where(ledger.c.id > sa.func.coalesce(_LAST.with_only_columns(seals.c.ledger_id).scalar_subquery(), 0))
+    .order_by(ledger.c.id)
+    .limit(AT_ONCE)
+)
+"""The end of the chain and what comes behind it, in one round trip: every change asks this."""
 _PLACES = (
     sa.select(seals.c.position, seals.c.ledger_id, _DIGEST, _SALT, _DATA, *_ENTRY)
     .outerjoin(ledger, ledger.c.id == seals.c.ledger_id)
@@ -73,17 +84,17 @@ async def head(connection: AsyncConnection) -> Head:
 
 async def seal(connection: AsyncConnection) -> Head:
     """Chain every entry that is not sealed yet, and return the end of the chain."""
-    end, more = await head(connection), True
-    while more:
-        entries = (await connection.execute(_UNSEALED, {"after": end.ledger_id})).all()
+    while entries := (await connection.execute(_UNSEALED)).all():
+        position, digest, *_ = entries[0]
+        end = Head(position or 0, 0, digest or START)
         made = []
-        for entry in entries:
-            end = Head(end.position + 1, entry.id, link(end.digest, entry))
+        for _, _, *entry in entries:
+            end = Head(end.position + 1, entry[0], link(end.digest, entry))
             made.append(end._asdict())
-        if made:
-            await connection.execute(sa.insert(seals), made)
-        more = len(entries) == AT_ONCE
-    return end
+        await connection.execute(sa.insert(seals), made)
+        if len(entries) < AT_ONCE:
+            return end
+    return await head(connection)
 
 
 async def places(connection: AsyncConnection, after: int, rows: int = AT_ONCE) -> list[Sealed]:

@@ -127,3 +127,16 @@ def test_rows_of_one_person_for_several_reasons_are_all_made(url: str, source: S
     column, table = ("subject", "suppression") if source is BATCH else ("digest", "hash_suppression")
     found = seen(url, f"SELECT {column}, reason FROM {table}")
     assert sorted(found) == sorted((row[0], row[2]) for row in rows)
+
+
+def test_rows_that_say_nothing_new_are_not_written_again(url: str, kind: str) -> None:
+    """Of a list that comes every week, that is most of them."""
+    rows: list[Said] = [(key(n), "*", "imported", n, None, f"p{n}@x.example") for n in range(50)]
+    for batch in ("b1", "b2"):
+        put(url, Source("import", batch, 1000), rows)
+    if kind == "sqlite":
+        changed(url, "CREATE TRIGGER unwanted BEFORE UPDATE ON suppression BEGIN SELECT RAISE(ABORT, 'again'); END")
+    place = "subject" if kind == "sqlite" else "ctid::text"
+    before = seen(url, f"SELECT {place} FROM suppression ORDER BY subject")
+    assert put(url, Source("import", "b3", 2000), rows) == 0
+    assert seen(url, f"SELECT {place} FROM suppression ORDER BY subject") == before

@@ -84,4 +84,6 @@ def _repeated(made: "Insert", held: sa.Table, keys: Sequence[str]) -> "Insert":
     }
     if "address" in held.c:
         rule["address"] = sa.func.coalesce(held.c.address, said.address)
-    return made.on_conflict_do_update(index_elements=keys, set_=rule)
+    # Of a list that comes every week most rows change nothing, and to write them all again takes long.
+    changes = sa.or_(*(held.c[name].is_distinct_from(value) for name, value in rule.items()))
+    return made.on_conflict_do_update(index_elements=keys, set_=rule, where=changes)

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.store.inserting import COLUMNS, KEY, Inserts
@@ -25,13 +24,19 @@ if TYPE_CHECKING:  # whoever has SQLite does without the driver
 _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
 
+_KIND = ("scope", "reason")
+"""What makes a row one, beside its key."""
+
+_BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+"""Each key is looked for in the index, whatever the server knows of the table, and no program compiled for it."""
+
 
 async def put(connection: AsyncConnection, values: Values, written: Copy | None = None) -> int:
     """Make or repeat the rows, in the order of their keys, which may be written already; return how many were made."""
     if written is None and values.count <= _FEW:
         return await _put_each(connection, values)
     new = written or copy_binary.made(values)
-    standing = await _standing(connection, values, new)
+    standing = await _standing(connection, values) if await _may_stand(connection, values.table, new) else ()
     if not standing:
         await _copy(connection, values.table, new)
         return new.count
@@ -52,21 +57,43 @@ async def _put_each(connection: AsyncConnection, values: Values) -> int:
 
 
 async def _put_staged(connection: AsyncConnection, values: Values) -> int:
+    """Repeat the rows, and make those that do not stand themselves, but others of their keys."""
     types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
     columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
     await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
     await _copy(connection, "said", copy_binary.staged(values))
-    made = await _of_staged(values.table, tuple(values.by_row)).run(connection, values.same, values.count)
+    statements, given = _of_staged(values.table, tuple(values.by_row)), values.same
+    made = 0
+    if _are_of_one_kind(values):
+        await connection.execute(statements.repeat, given)
+    else:
+        made = await statements.run(connection, given, values.count)
     await connection.exec_driver_sql("DROP TABLE said")
     return made
 
 
-async def _standing(connection: AsyncConnection, values: Values, new: Copy) -> set[bytes]:
-    """Those of the keys of which the table has rows."""
-    next_there = await connection.scalar(_next_of(values.table), {"first": new.first})
-    if next_there is None or next_there > new.last:
-        return set()
-    return set(await connection.scalars(_those_of(values.table), {"keys": list(values.keys)}))
+def _are_of_one_kind(values: Values) -> bool:
+    """Whether a key says which row is meant, as with most files: for one scope and one reason."""
+    return values.by_row.keys().isdisjoint(_KIND)
+
+
+async def _may_stand(connection: AsyncConnection, table: str, new: Copy) -> bool:
+    """Whether there is anybody between the first and the last of the rows."""
+    next_there = await connection.scalar(_next_of(table), {"first": new.first})
+    return next_there is not None and next_there <= new.last
+
+
+async def _standing(connection: AsyncConnection, values: Values) -> set[bytes]:
+    """The keys of the rows that stand; where they are of several kinds, of any rows."""
+    await connection.exec_driver_sql(_BY_INDEX)
+    question = _those_of(values.table, of_one_kind=_are_of_one_kind(values))
+    standing: set[bytes] = set()
+    for length in set(map(len, values.keys)):
+        keys = [key for key in values.keys if len(key) == length]
+        given = {"keys": b"".join(keys), "count": len(keys), "length": length, **values.same}
+        found = await connection.scalar(question, given) or b""
+        standing.update(found[at : at + length] for at in range(0, len(found), length))
+    return standing
 
 
 async def _copy(connection: AsyncConnection, table: str, rows: Copy) -> None:
@@ -78,19 +105,25 @@ async def _copy(connection: AsyncConnection, table: str, rows: Copy) -> None:
 
 @cache
 def _next_of(table: str) -> sa.Select[Any]:
-    return _next(CORE_METADATA.tables[table].c[0], sa.bindparam("first", type_=KEY))
+    """The first key that a table has from one on: in this order, whatever the server thinks of it, by the index."""
+    held = CORE_METADATA.tables[table].c[0]
+    first = sa.bindparam("first", type_=KEY)
+    return sa.select(held).where(held >= first).order_by(held).limit(sa.literal_column("1"))
 
 
 @cache
-def _those_of(table: str) -> sa.Select[Any]:
-    key = sa.func.unnest(sa.bindparam("keys", type_=ARRAY(KEY)), type_=KEY).column_valued("key")
-    found = _next(CORE_METADATA.tables[table].c[0], key).lateral("found")
-    return sa.select(key).join(found, found.c[0] == key)
-
-
-def _next(held: sa.Column[Any], key: sa.ColumnElement[bytes]) -> sa.Select[Any]:
-    """The first key that a table has from this one on: in this order, whatever a server thinks of it, by the index."""
-    return sa.select(held).where(held >= key).order_by(held).limit(sa.literal_column("1"))
+def _those_of(table: str, *, of_one_kind: bool) -> sa.Select[Any]:
+    """Those of many keys of one length that stand, in one string both ways: the driver takes long over arrays."""
+    number = sa.func.generate_series(0, sa.bindparam("count", type_=sa.Integer) - 1).column_valued("number")
+    length = sa.bindparam("length", type_=sa.Integer)
+    key = sa.func.substring(sa.bindparam("keys", type_=KEY), number * length + 1, length, type_=KEY)
+    said = sa.select(key.label("key")).subquery("said")
+    held = CORE_METADATA.tables[table]
+    alike = [held.c[name] == sa.bindparam(name, type_=held.c[name].type) for name in _KIND] if of_one_kind else []
+    found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(held).where(held.c[0] == said.c.key, *alike)
+    there = found.limit(sa.literal_column("1")).lateral("there")
+    together = sa.func.string_agg(said.c.key, sa.literal(b"", KEY), type_=KEY)
+    return sa.select(together).join(there, sa.true())
 
 
 @cache

@@ -103,15 +103,16 @@ def test_rows_that_nobody_wrote_before_go_in_all_the_same(url: str) -> None:
     assert found == [(row[0], 1000, row[4]) for row in rows]
 
 
-def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str) -> None:
+@pytest.mark.parametrize("who", [range(0, 60, 3), range(7, 60)], ids=["few", "most"])
+def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str, who: range) -> None:
     """Somebody who stands for another scope or reason gets one row more; whoever lies between gets a first one."""
-    standing: list[Said] = [(key(n), "*", "imported", None, None, None) for n in range(0, 60, 3)]
-    assert put(url, BATCH, standing) == 20
+    standing: list[Said] = [(key(n), "*", "imported", None, None, None) for n in who]
+    assert put(url, BATCH, standing) == len(who)
     rows: list[Said] = [
         *((key(n), "*", "imported", n, None, f"p{n}@x.example") for n in range(60)),
         *((key(n), "acme", "complaint", n, None, f"p{n}@x.example") for n in range(0, 60, 2)),
     ]
-    assert put(url, Source("import", "b2", 2000), rows) == 90 - 20
+    assert put(url, Source("import", "b2", 2000), rows) == 90 - len(who)
     found = seen(url, "SELECT subject, scope, asserted_again, address FROM suppression")
     assert sorted(found) == sorted(
         (row[0], row[1], row[1] == "*" and row[0] in {each[0] for each in standing}, row[5]) for row in rows

@@ -5,7 +5,7 @@ does not when it is made. The temporary table is gone before the transaction end
 transactions (PgBouncer) as well. Raises what the driver and SQLAlchemy raise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # whoever has SQLite does without the driver
 _FEW = 20
 """So many rows go in one by one: a temporary table costs more."""
 
-_KIND = ("scope", "reason")
-"""What makes a row one, beside its key."""
+_SAMPLE = 100
+"""So many keys tell whether most of them stand."""
 
 _BY_INDEX = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 """Each key is looked for in the index, whatever the server knows of the table, and no program compiled for it."""
@@ -36,15 +36,19 @@ async def put(connection: AsyncConnection, values: Values, written: Copy | None 
     if written is None and values.count <= _FEW:
         return await _put_each(connection, values)
     new = written or copy_binary.made(values)
-    standing = await _standing(connection, values) if await _may_stand(connection, values.table, new) else ()
+    standing: Container[bytes] = ()
+    if await _may_stand(connection, values.table, new):
+        await connection.exec_driver_sql(_BY_INDEX)
+        if await _mostly_stand(connection, values):
+            return await _put_staged(connection, values)
+        standing = await _standing(connection, values.table, values.keys)
     if not standing:
         await _copy(connection, values.table, new)
         return new.count
     stand = [key in standing for key in values.keys]
-    made = values.count - sum(stand)
-    if made:
-        await _copy(connection, values.table, copy_binary.made(values.only([not each for each in stand])))
-    return made + await _put_staged(connection, values.only(stand))
+    others = values.only([not each for each in stand])
+    await _copy(connection, values.table, copy_binary.made(others))
+    return others.count + await _put_staged(connection, values.only(stand))
 
 
 async def _put_each(connection: AsyncConnection, values: Values) -> int:
@@ -57,24 +61,13 @@ async def _put_each(connection: AsyncConnection, values: Values) -> int:
 
 
 async def _put_staged(connection: AsyncConnection, values: Values) -> int:
-    """Repeat the rows, and make those that do not stand themselves, but others of their keys."""
     types = {"key": KEY, **{name: COLUMNS[name] for name in values.by_row}}
     columns = ", ".join(f"{name} {type_.compile(connection.dialect)}" for name, type_ in types.items())
     await connection.exec_driver_sql(f"CREATE TEMPORARY TABLE said ({columns})")
     await _copy(connection, "said", copy_binary.staged(values))
-    statements, given = _of_staged(values.table, tuple(values.by_row)), values.same
-    made = 0
-    if _are_of_one_kind(values):
-        await connection.execute(statements.repeat, given)
-    else:
-        made = await statements.run(connection, given, values.count)
+    made = await connection.scalar(_of_staged(values.table, tuple(values.by_row)), values.same)
     await connection.exec_driver_sql("DROP TABLE said")
-    return made
-
-
-def _are_of_one_kind(values: Values) -> bool:
-    """Whether a key says which row is meant, as with most files: for one scope and one reason."""
-    return values.by_row.keys().isdisjoint(_KIND)
+    return made or 0
 
 
 async def _may_stand(connection: AsyncConnection, table: str, new: Copy) -> bool:
@@ -83,15 +76,20 @@ async def _may_stand(connection: AsyncConnection, table: str, new: Copy) -> bool
     return next_there is not None and next_there <= new.last
 
 
-async def _standing(connection: AsyncConnection, values: Values) -> set[bytes]:
-    """The keys of the rows that stand; where they are of several kinds, of any rows."""
-    await connection.exec_driver_sql(_BY_INDEX)
-    question = _those_of(values.table, of_one_kind=_are_of_one_kind(values))
+async def _mostly_stand(connection: AsyncConnection, values: Values) -> bool:
+    """Whether it is not worth while to put the others in by a way of their own."""
+    sample = values.keys[:: max(values.count // _SAMPLE, 1)]
+    standing = await _standing(connection, values.table, sample)
+    return sum(key in standing for key in sample) > len(sample) / 2
+
+
+async def _standing(connection: AsyncConnection, table: str, keys: Sequence[bytes]) -> set[bytes]:
+    """Those of the keys of which the table has rows."""
     standing: set[bytes] = set()
-    for length in set(map(len, values.keys)):
-        keys = [key for key in values.keys if len(key) == length]
-        given = {"keys": b"".join(keys), "count": len(keys), "length": length, **values.same}
-        found = await connection.scalar(question, given) or b""
+    for length in set(map(len, keys)):
+        alike = [key for key in keys if len(key) == length]
+        given = {"keys": b"".join(alike), "count": len(alike), "length": length}
+        found = await connection.scalar(_those_of(table), given) or b""
         standing.update(found[at : at + length] for at in range(0, len(found), length))
     return standing
 
@@ -112,24 +110,29 @@ def _next_of(table: str) -> sa.Select[Any]:
 
 
 @cache
-def _those_of(table: str, *, of_one_kind: bool) -> sa.Select[Any]:
+def _those_of(table: str) -> sa.Select[Any]:
     """Those of many keys of one length that stand, in one string both ways: the driver takes long over arrays."""
     number = sa.func.generate_series(0, sa.bindparam("count", type_=sa.Integer) - 1).column_valued("number")
     length = sa.bindparam("length", type_=sa.Integer)
     key = sa.func.substring(sa.bindparam("keys", type_=KEY), number * length + 1, length, type_=KEY)
     said = sa.select(key.label("key")).subquery("said")
     held = CORE_METADATA.tables[table]
-    alike = [held.c[name] == sa.bindparam(name, type_=held.c[name].type) for name in _KIND] if of_one_kind else []
-    found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(held).where(held.c[0] == said.c.key, *alike)
+    found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(held).where(held.c[0] == said.c.key)
     there = found.limit(sa.literal_column("1")).lateral("there")
     together = sa.func.string_agg(said.c.key, sa.literal(b"", KEY), type_=KEY)
     return sa.select(together).join(there, sa.true())
 
 
 @cache
-def _of_staged(table: str, columns: Sequence[str]) -> Inserts:
+def _of_staged(table: str, columns: Sequence[str]) -> sa.Select[Any]:
+    """Make or repeat the rows, and tell how many were made.
+
+    One that was locked to be changed bears its locker's mark (PostgreSQL's manual, "System Columns": xmax).
+    """
     said = sa.table("said", sa.column("key", KEY), *(sa.column(name, COLUMNS[name]) for name in columns))
-    return Inserts.of(said, CORE_METADATA.tables[table])
+    made = sa.literal_column("xmax = 0", sa.Boolean).label("made")
+    put_in = Inserts.of(said, CORE_METADATA.tables[table]).repeat.returning(made).cte("put_in")
+    return sa.select(sa.func.count()).select_from(put_in).where(put_in.c.made)
 
 
 @cache

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consentmilter.ledger import Evidence, canonical, rows_digest
+from consentmilter.ledger import Evidence, canonical
 from consentmilter.model import Assertion, Reason
+from tests.files import rows_digest
 
 SALT = bytes(range(16))
 SAID = Assertion(b"s" * 16, "a@x.example", "acme", Reason.UNSUBSCRIBE)

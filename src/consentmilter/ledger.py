@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import starmap
 
-from consentmilter.model import Assertion, Reason
+from consentmilter.model import Reason
 
 SALT_OCTETS = 16
 
@@ -99,15 +99,8 @@ def canonical(data: Mapping[str, str]) -> bytes:
     return json.dumps(dict(data), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
 
 
-def rows_digest(assertions: Iterable[Assertion]) -> bytes:
-    """What an import chunk said, whatever the order: subject, scope, reason, time and expiry of each row."""
-    return said_digest(
-        (each.subject, each.scope, each.reason, _seconds(each.at), _seconds(each.expires)) for each in assertions
-    )
-
-
 def said_digest(rows: Iterable[tuple[bytes, str, str, int | None, int | None]]) -> bytes:
-    """The same of rows in short: subject or digest, scope, reason, time and expiry in seconds."""
+    """What rows said, whatever their order: subject or digest, scope, reason, time and expiry in seconds of each."""
     return _of_lines(sorted(starmap(_line, rows)))
 
 

@@ -100,17 +100,6 @@ class Assertion:
     evidence: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HashAssertion:
-    """A statement about whoever's address has this digest: 16 octets are MD5, 20 SHA-1, 32 SHA-256."""
-
-    digest: bytes
-    scope: str
-    reason: Reason
-    at: datetime | None = None
-    expires: datetime | None = None
-
-
 class ConsentState(StrEnum):
     """How a person stands to a stream, by what they said last."""
 

@@ -5,24 +5,17 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from consentmilter.hashes import digests
-from consentmilter.model import ALL, Assertion, HashAssertion, Reason
+from consentmilter.model import ALL, Assertion, Reason
 from consentmilter.service import clicks, consents, reviewing, rights, undo
 from consentmilter.service.consents import OptIn, Proof
 from consentmilter.service.person import Person
 from consentmilter.service.retention import Terms, prune
 from consentmilter.service.rights import Hand
-from consentmilter.service.suppressions import (
-    Actor,
-    assert_many,
-    begin_batch,
-    finish_batch,
-    import_chunk,
-    import_hashes,
-    lift,
-)
+from consentmilter.service.suppressions import Actor, assert_many, begin_batch, finish_batch, lift
 from consentmilter.store.retention import Kind
 from consentmilter.store.reviews import Review
 from consentmilter.store.writer import Store
+from tests.files import HashAssertion, import_rows
 from tests.store.support import NOON, person
 
 ALICE = Actor("alice", "cli")
@@ -103,7 +96,7 @@ class Life:
         batch = await begin_batch(self.store, "f.csv", digest, ALICE, ALL, Reason.IMPORTED, now=self.clock)
         rows = [Assertion(somebody(n).key, None, ALL, Reason.IMPORTED, self.said(n).at) for n in numbers]
         for start in range(0, len(rows), 3):
-            await import_chunk(self.store, batch, rows[start : start + 3], ALICE, now=self.clock)
+            await import_rows(self.store, batch, rows[start : start + 3], ALICE, now=self.clock)
         await finish_batch(self.store, batch, rows=len(rows), bad=0, now=self.clock)
         self.batches.append(batch.id)
 
@@ -111,7 +104,7 @@ class Life:
         digest = self.dice.randbytes(32)
         batch = await begin_batch(self.store, "h.txt", digest, ALICE, ALL, Reason.IMPORTED, now=self.clock)
         rows = [HashAssertion(somebody(n).digests[0], ALL, Reason.IMPORTED) for n in range(3)]
-        await import_hashes(self.store, batch, rows, ALICE, list_name="partner", now=self.clock)
+        await import_rows(self.store, batch, rows, ALICE, list_name="partner", now=self.clock)
         await finish_batch(self.store, batch, rows=len(rows), bad=0, now=self.clock)
         self.batches.append(batch.id)
 

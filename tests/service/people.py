@@ -9,16 +9,17 @@ from pathlib import Path
 from consentmilter.chain import COLUMNS, evidence_fault
 from consentmilter.hashes import digests
 from consentmilter.ledger import Action
-from consentmilter.model import Assertion, Basis, Consent, ConsentState, HashAssertion, Mode, Reason, Verdict
+from consentmilter.model import Assertion, Basis, Consent, ConsentState, Mode, Reason, Verdict
 from consentmilter.service.person import Person
 from consentmilter.service.rights import Hand
-from consentmilter.service.suppressions import Actor, assert_one, begin_batch, import_hashes
+from consentmilter.service.suppressions import Actor, assert_one, begin_batch
 from consentmilter.store import confirmations, consents, reviews, soft_bounces
 from consentmilter.store.journal import Journal, JournalRow
 from consentmilter.store.migrate import migrate
 from consentmilter.store.reviews import Review
 from consentmilter.store.schema import JOURNAL
 from consentmilter.store.writer import Store
+from tests.files import HashAssertion, import_rows
 from tests.service.by_hand import file_of, is_sqlite, rows
 from tests.store.support import KEYS, NOON, person
 
@@ -120,7 +121,7 @@ async def listed(store: Store, number: int, expires: datetime | None = None) -> 
     """A partner's hash list holds their address."""
     batch = await begin_batch(store, "partner.csv", f"{number}".encode(), ALICE, "*", Reason.IMPORTED)
     said = HashAssertion(digests(address(number))[-1], "*", Reason.IMPORTED, expires=expires)
-    await import_hashes(store, batch, [said], ALICE, list_name="partner")
+    await import_rows(store, batch, [said], ALICE, list_name="partner")
 
 
 async def consented(

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from consentmilter.errors import UsageError
 from consentmilter.model import Assertion, Reason
 from consentmilter.service.changes import Change, Page, changes, end
-from consentmilter.service.suppressions import Actor, assert_many, assert_one, begin_batch, import_chunk, lift
+from consentmilter.service.suppressions import Actor, assert_many, assert_one, begin_batch, lift
 from consentmilter.store.batches import Batch
 from consentmilter.store.writer import Store
+from tests.files import import_rows
 from tests.service.by_hand import by_hand, rows
 from tests.service.emptied import emptied_store
 from tests.service.test_suppressions import ALICE, CLICK, SAID, later, noon, opened
@@ -118,7 +119,7 @@ def test_an_import_is_a_change_for_each_of_its_entries(url: str) -> None:
             await assert_many(store, people([1]), ALICE, now=noon)
             batch = await begun(store)
             for chunk in ([1, 2], [3, 4], [5]):
-                await import_chunk(store, batch, people(chunk), ALICE, now=later)
+                await import_rows(store, batch, people(chunk), ALICE, now=later)
             items, _ = await everything(store)
             assert told(items) == [("add", 1), *(("import", n) for n in range(2, 6))]
             assert {(item.at, item.origin, item.batch) for item in items[1:]} == {(later(), "import", batch.id)}
@@ -135,9 +136,9 @@ def test_small_pages_tell_the_same_as_one_large(url: str, limit: int) -> None:
         async with opened(url) as store:
             await assert_many(store, people(range(100, 103)), ALICE, now=noon)
             batch = await begun(store)
-            await import_chunk(store, batch, people(range(7)), ALICE, now=later)
+            await import_rows(store, batch, people(range(7)), ALICE, now=later)
             other = await begun(store, b"other")
-            await import_chunk(store, other, people(range(10, 13)), ALICE, now=later)
+            await import_rows(store, other, people(range(10, 13)), ALICE, now=later)
             await lift(store, person(101), evidence="asked", actor=ALICE, now=later)
             whole = await everything(store)
             assert await everything(store, limit=limit) == whole
@@ -152,7 +153,7 @@ def test_what_was_lifted_comes_as_a_lift_and_not_with_its_import(url: str) -> No
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begun(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=later)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=later)
             await lift(store, person(1), evidence="asked", actor=ALICE, now=later)
             assert told((await everything(store))[0]) == [("import", 2), ("lift", 1)]
 
@@ -165,9 +166,9 @@ def test_an_import_that_goes_on_tells_its_entries_again(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begun(store)
-            await import_chunk(store, batch, people(range(4)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(4)), ALICE, now=noon)
             page = await changes(store, None, 2)
-            await import_chunk(store, batch, people(range(4, 6)), ALICE, now=later)
+            await import_rows(store, batch, people(range(4, 6)), ALICE, now=later)
             items, _ = await everything(store, page.cursor)
             assert {change.subject for change in page.items + items} == {person(n) for n in range(6)}
 
@@ -194,7 +195,7 @@ def test_a_cursor_with_a_changed_character_is_refused(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begun(store)
-            await import_chunk(store, batch, people(range(4)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(4)), ALICE, now=noon)
             for cursor in (await end(store), (await changes(store, None, 2)).cursor):
                 for at in range(len(cursor)):
                     other = cursor[:at] + ("B" if cursor[at] != "B" else "C") + cursor[at + 1 :]
@@ -243,11 +244,9 @@ async def _step(store: Store, step: str, number: int) -> None:
         case "lift":
             await lift(store, person(number), evidence="asked", actor=ALICE, now=later)
         case "import":  # each digest is an import of its own, which goes on where it comes again
-            await import_chunk(
-                store, await begun(store, bytes([number])), people([number, number + 1]), ALICE, now=noon
-            )
+            await import_rows(store, await begun(store, bytes([number])), people([number, number + 1]), ALICE, now=noon)
         case "again":
-            await import_chunk(store, await begun(store, b"one"), people([number]), ALICE, now=noon)
+            await import_rows(store, await begun(store, b"one"), people([number]), ALICE, now=noon)
 
 
 @pytest.mark.parametrize("kind", KINDS)

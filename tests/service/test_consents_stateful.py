@@ -21,24 +21,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from consentmilter.addresses import canonical
 from consentmilter.hashes import digests
 from consentmilter.keys import subject_of, subject_of_address
-from consentmilter.model import ALL, Assertion, HashAssertion, Reason, Suppression, Verdict
+from consentmilter.model import ALL, Assertion, Reason, Suppression, Verdict
 from consentmilter.policy import decide as deciding
 from consentmilter.policy.facts import shared_out
 from consentmilter.policy.site import Stream
 from consentmilter.service.asking import ask
 from consentmilter.service.candidate import Candidate
 from consentmilter.service.consents import OptIn, Proof, confirm, grant, grant_many, request, withdraw
-from consentmilter.service.suppressions import (
-    Actor,
-    assert_many,
-    begin_batch,
-    finish_batch,
-    import_chunk,
-    import_hashes,
-    lift,
-)
+from consentmilter.service.suppressions import Actor, assert_many, begin_batch, finish_batch, lift
 from consentmilter.store.reader import Reader
 from consentmilter.store.writer import Store
+from tests.files import HashAssertion, import_rows
 from tests.service.emptied import emptied_store
 from tests.store.support import KEYS, NOON
 from tests.unit.making import FACTOR, RING, stream
@@ -218,10 +211,10 @@ class Consenting(RuleBasedStateMachine):
         told = [(who, scope, reason, self.now - timedelta(minutes=ago)) for who, scope, reason, ago in rows]
         if hashed:
             of_hashes = [HashAssertion(digests(who)[2], scope, reason, at) for who, scope, reason, at in told]
-            await import_hashes(self.store, batch, of_hashes, ALICE, list_name="l", now=lambda: self.now)
+            await import_rows(self.store, batch, of_hashes, ALICE, list_name="l", now=lambda: self.now)
         else:
             of_people = [Assertion(key(who), None, scope, reason, at) for who, scope, reason, at in told]
-            await import_chunk(self.store, batch, of_people, ALICE, now=lambda: self.now)
+            await import_rows(self.store, batch, of_people, ALICE, now=lambda: self.now)
 
     @rule(who=st.sampled_from([*PEOPLE, DOMAIN]), scope=scopes)
     def an_opt_out_is_lifted(self, who: str, scope: str) -> None:

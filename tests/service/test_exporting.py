@@ -21,10 +21,11 @@ from consentmilter.service import exporting
 from consentmilter.service.changes import changes, end
 from consentmilter.service.exporting import Order, Report, export
 from consentmilter.service.sorting import Sorter
-from consentmilter.service.suppressions import assert_many, assert_one, begin_batch, import_chunk, lift
+from consentmilter.service.suppressions import assert_many, assert_one, begin_batch, lift
 from consentmilter.store import exports
 from consentmilter.store.exports import Choice
 from consentmilter.store.writer import Store
+from tests.files import import_rows
 from tests.service.by_hand import by_hand, rows
 from tests.service.test_changes import begun, people
 from tests.service.test_suppressions import ALICE, CLICK, SAID, later, noon, opened
@@ -144,7 +145,7 @@ def test_the_entries_of_an_import_are_those_that_it_made(url: str) -> None:
         async with opened(url) as store:
             await assert_many(store, people([1]), ALICE, now=noon)
             batch = await begun(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=noon)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=noon)
             text, _ = await exported(store, choice=Choice(batch=batch.id))
             assert addresses(text) == ["p2@x.example"]
             with pytest.raises(UsageError, match="no import 00"):
@@ -204,7 +205,7 @@ def test_what_comes_on_the_list_during_an_export_comes_behind_its_cursor(url: st
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begun(store)
-            await import_chunk(store, batch, people(range(1, 6001)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(1, 6001)), ALICE, now=noon)
             file = Meanwhile(url, 0)
             report = await export(store, file, Order("jsonl", EVERYTHING, KEY), ALICE, no_progress)
             assert report.rows == 6000
@@ -317,10 +318,10 @@ def test_the_memory_that_an_export_needs_does_not_grow_with_the_list(url: str, m
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin_batch(store, "list", b"d", ALICE, "*", Reason.IMPORTED)
-            await import_chunk(store, batch, people(range(1_000)), ALICE)
+            await import_rows(store, batch, people(range(1_000)), ALICE)
             await _peak(store, Nowhere())  # type: ignore[arg-type]  # all that is written to
             small = await _peak(store, Nowhere())  # type: ignore[arg-type]  # all that is written to
-            await import_chunk(store, batch, people(range(1_000, 5_000)), ALICE)
+            await import_rows(store, batch, people(range(1_000, 5_000)), ALICE)
             assert await _peak(store, Nowhere()) < 1.2 * small  # type: ignore[arg-type]  # all that is written to
             assert await _peak(store, io.BytesIO()) > 1.2 * small
 

@@ -8,10 +8,9 @@ from datetime import timedelta
 import pytest
 
 from consentmilter.errors import StoreError, UsageError
-from consentmilter.ledger import rows_digest
 from consentmilter.model import Assertion, Reason
-from consentmilter.service import bulk
-from consentmilter.service.bulk import as_said, preview_staged
+from consentmilter.service import bulk, suppressions
+from consentmilter.service.bulk import preview_staged
 from consentmilter.service.suppressions import (
     CHUNK_ROWS,
     Actor,
@@ -23,7 +22,6 @@ from consentmilter.service.suppressions import (
     get_batch,
     held,
     history,
-    import_chunk,
     lift,
 )
 from consentmilter.store.batches import Batch
@@ -31,6 +29,7 @@ from consentmilter.store.ready import Rows
 from consentmilter.store.said import Columns
 from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
+from tests.files import as_said, import_rows, rows_digest
 from tests.service.by_hand import rows
 from tests.service.test_suppressions import ALICE, CLICK, LATER, later, noon, opened
 from tests.store.stores import KINDS
@@ -40,7 +39,8 @@ DIGEST = b"digest of a file"
 
 IMPORT = """
 import asyncio, sys
-from consentmilter.service.suppressions import begin_batch, import_chunk
+from consentmilter.service.suppressions import begin_batch
+from tests.files import import_rows
 from tests.service.test_imports import ALICE, DIGEST, people
 from tests.service.test_suppressions import opened
 from consentmilter.model import Reason
@@ -48,7 +48,7 @@ async def main(url, chunks):
     async with opened(url) as store:
         batch = await begin_batch(store, "list.csv", DIGEST, ALICE, "*", Reason.IMPORTED)
         for chunk in range(chunks):
-            await import_chunk(store, batch, people(range(chunk * 100, chunk * 100 + 100)), ALICE)
+            await import_rows(store, batch, people(range(chunk * 100, chunk * 100 + 100)), ALICE)
             print(chunk, flush=True)
     sys.stdin.read()
 asyncio.run(main(sys.argv[1], 20))
@@ -81,7 +81,7 @@ def test_a_chunk_makes_suppressions_that_name_their_batch(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            assert await import_chunk(store, batch, people(range(3)), ALICE, now=later) == Outcome(new=3, known=0)
+            assert await import_rows(store, batch, people(range(3)), ALICE, now=later) == Outcome(new=3, known=0)
             found = await held(store, [person(n) for n in range(3)])
             assert [(row.origin, row.batch, row.asserted_again) for row in found] == [("import", batch.id, False)] * 3
             assert [(row.created, row.address) for row in found] == [(NOON, f"p{n}@x.example") for n in range(3)]
@@ -95,8 +95,8 @@ def test_a_chunk_is_one_ledger_entry_over_its_rows(url: str) -> None:
     async def scene() -> str:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(100)), ALICE, now=later)
-            await import_chunk(store, batch, people(range(100, 150)), Actor("bob", "cli"), now=later)
+            await import_rows(store, batch, people(range(100)), ALICE, now=later)
+            await import_rows(store, batch, people(range(100, 150)), Actor("bob", "cli"), now=later)
             assert await history(store, [person(1)]) == []
             return batch.id
 
@@ -118,7 +118,7 @@ def test_what_stood_before_is_marked_and_stays_whose_it_was(url: str) -> None:
             (said,) = people([1])
             await assert_one(store, replace(said, at=None), CLICK, now=noon)
             batch = await begin(store)
-            assert await import_chunk(store, batch, people(range(3)), ALICE, now=later) == Outcome(new=2, known=1)
+            assert await import_rows(store, batch, people(range(3)), ALICE, now=later) == Outcome(new=2, known=1)
             (row,) = await held(store, [person(1)])
             assert (row.origin, row.batch, row.asserted_again) == ("click", None, True)
 
@@ -131,8 +131,8 @@ def test_rows_of_another_import_are_marked(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             one, other = await begin(store, b"one"), await begin(store, b"other")
-            await import_chunk(store, one, people(range(2)), ALICE, now=noon)
-            assert await import_chunk(store, other, people(range(1, 3)), ALICE, now=noon) == Outcome(new=1, known=1)
+            await import_rows(store, one, people(range(2)), ALICE, now=noon)
+            assert await import_rows(store, other, people(range(1, 3)), ALICE, now=noon) == Outcome(new=1, known=1)
             found = await held(store, [person(n) for n in range(3)])
             assert [row.batch for row in found] == [one.id, one.id, other.id]
             assert [row.asserted_again for row in found] == [False, True, False]
@@ -146,9 +146,9 @@ def test_a_click_on_an_imported_row_marks_it(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1]), ALICE, now=noon)
+            await import_rows(store, batch, people([1]), ALICE, now=noon)
             await assert_one(store, people([1])[0], CLICK, now=later)
-            await import_chunk(store, batch, people([1]), ALICE, now=later)
+            await import_rows(store, batch, people([1]), ALICE, now=later)
             (row,) = await held(store, [person(1)])
             assert (row.batch, row.asserted_again) == (batch.id, True)
 
@@ -161,9 +161,9 @@ def test_the_same_rows_of_the_same_batch_again_change_nothing(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(50)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(50)), ALICE, now=noon)
             before = contents(url)
-            assert await import_chunk(store, batch, people(range(50)), ALICE, now=later) == Outcome(new=0, known=50)
+            assert await import_rows(store, batch, people(range(50)), ALICE, now=later) == Outcome(new=0, known=50)
             assert contents(url) == before
 
     run(scene())
@@ -181,10 +181,10 @@ def test_one_person_twice_in_a_chunk_is_one_row_that_holds_longest(url: str) -> 
                 replace(said, expires=LATER, at=LATER),
                 replace(said, expires=NOON + timedelta(minutes=1)),
             ]
-            assert await import_chunk(store, batch, rows, ALICE, now=noon) == Outcome(new=1, known=2)
+            assert await import_rows(store, batch, rows, ALICE, now=noon) == Outcome(new=1, known=2)
             (row,) = await held(store, [person(1)])
             assert (row.created, row.expires, row.asserted_again) == (NOON, LATER, False)
-            await import_chunk(store, batch, [replace(said, expires=NOON), said], ALICE, now=noon)
+            await import_rows(store, batch, [replace(said, expires=NOON), said], ALICE, now=noon)
             (row,) = await held(store, [person(1)])
             assert row.expires is None
 
@@ -198,8 +198,8 @@ def test_a_batch_is_finished_with_its_counts(url: str) -> None:
         async with opened(url) as store:
             await assert_one(store, people([1])[0], CLICK, now=noon)
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(5)), ALICE, now=noon)
-            await import_chunk(store, batch, people([4, 5]), ALICE, now=noon)
+            await import_rows(store, batch, people(range(5)), ALICE, now=noon)
+            await import_rows(store, batch, people([4, 5]), ALICE, now=noon)
             done = await finish_batch(store, batch, rows=9, bad=2, now=later)
             assert (done.finished, done.rows, done.new, done.known, done.bad) == (LATER, 9, 5, 2, 2)
             assert await get_batch(store, batch.id) == done
@@ -215,11 +215,11 @@ def test_an_interrupted_import_goes_on_as_the_same_batch(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(100)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(100)), ALICE, now=noon)
         async with opened(url) as store:
             assert await begin(store) == batch
             for start in (0, 100):
-                await import_chunk(store, batch, people(range(start, start + 100)), ALICE, now=later)
+                await import_rows(store, batch, people(range(start, start + 100)), ALICE, now=later)
             done = await finish_batch(store, batch, rows=200, bad=0, now=later)
             assert (done.new, done.known) == (200, 0)
 
@@ -232,13 +232,13 @@ def test_the_same_file_again_asserts_nothing_and_says_so(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(3)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(3)), ALICE, now=noon)
             await finish_batch(store, batch, rows=3, bad=0, now=later)
             before = contents(url)
             again = await begin(store)
             assert (again.id, again.finished) == (batch.id, LATER)
             with pytest.raises(UsageError, match=r"list.csv was finished at 2026-03-01 13:00 UTC"):
-                await import_chunk(store, again, people(range(3)), ALICE)
+                await import_rows(store, again, people(range(3)), ALICE)
             with pytest.raises(UsageError, match="was finished at"):
                 await finish_batch(store, again, rows=3, bad=0)
             assert contents(url) == before
@@ -266,7 +266,7 @@ def test_an_unknown_batch_is_refused(url: str) -> None:
         async with opened(url) as store:
             batch = replace(await begin(store), id="0123")
             with pytest.raises(UsageError, match="there is no import 0123"):
-                await import_chunk(store, batch, people([1]), ALICE)
+                await import_rows(store, batch, people([1]), ALICE)
             assert await get_batch(store, "0123") is None
 
     run(scene())
@@ -280,9 +280,9 @@ def test_a_chunk_with_a_bad_row_leaves_nothing(url: str) -> None:
             batch = await begin(store)
             bad = replace(people([9])[0], subject=b"short")
             with pytest.raises(StoreError, match="suppression_subject_octets"):
-                await import_chunk(store, batch, [*people(range(5)), bad], ALICE)
+                await import_rows(store, batch, [*people(range(5)), bad], ALICE)
             assert contents(url) == []
-            await import_chunk(store, batch, people([1]), ALICE)
+            await import_rows(store, batch, people([1]), ALICE)
 
     run(scene())
     assert rows(url, "SELECT action, count FROM ledger") == [("import", 1)]
@@ -294,10 +294,11 @@ def test_a_chunk_has_its_limit_and_may_be_empty(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            assert await import_chunk(store, batch, [], ALICE) == Outcome(0, 0)
+            assert await import_rows(store, batch, [], ALICE) == Outcome(0, 0)
+            too_many = Rows.of(Columns.of([as_said(each) for each in people(range(CHUNK_ROWS + 1))]).in_order())
             with pytest.raises(ValueError, match="10000 rows at most"):
-                await import_chunk(store, batch, people(range(CHUNK_ROWS + 1)), ALICE)
-            outcome = await import_chunk(store, batch, people(range(CHUNK_ROWS)), ALICE)
+                await suppressions.import_rows(store, batch, too_many, ALICE)
+            outcome = await import_rows(store, batch, people(range(CHUNK_ROWS)), ALICE)
             assert outcome == Outcome(CHUNK_ROWS, 0)
 
     run(scene())
@@ -318,7 +319,7 @@ def test_a_preview_counts_and_changes_nothing(url: str) -> None:
                 assert await preview_staged(store, staged) == Outcome(new=2499, known=2)
             assert contents(url) == before
             assert await find_batch(store, DIGEST, "*", Reason.IMPORTED) is None
-            assert await import_chunk(store, await begin(store), rows, ALICE) == Outcome(new=2499, known=2)
+            assert await import_rows(store, await begin(store), rows, ALICE) == Outcome(new=2499, known=2)
 
     run(scene())
 
@@ -329,7 +330,7 @@ def test_an_imported_row_that_is_lifted_names_its_batch_in_the_ledger(url: str) 
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1]), ALICE, now=noon)
+            await import_rows(store, batch, people([1]), ALICE, now=noon)
             await lift(store, person(1), evidence="ticket 17", actor=ALICE)
             assert [entry.batch for entry in await history(store, [person(1)])] == [batch.id]
 
@@ -365,7 +366,7 @@ def test_an_import_killed_in_the_middle_is_run_again_to_the_same_result(url: str
         async with opened(url) as store:
             batch = await begin(store)
             for start in range(0, 2000, 100):
-                await import_chunk(store, batch, people(range(start, start + 100)), ALICE)
+                await import_rows(store, batch, people(range(start, start + 100)), ALICE)
             done = await finish_batch(store, batch, rows=2000, bad=0)
             assert (done.new, done.known) == (2000, 0)
 
@@ -398,7 +399,7 @@ def test_the_next_chunk_is_made_while_one_goes_in(url: str, monkeypatch: pytest.
                 await bulk.import_staged(store, await begin(store), staged, ALICE)
 
     monkeypatch.setattr(bulk, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(Rows, "of_columns", making)
+    monkeypatch.setattr(Rows, "of", making)
     monkeypatch.setattr(bulk, "import_rows", storing)
     run(scene())
     assert (made, stored) == ([2, 2, 1], [1, 2, 3])
@@ -417,7 +418,7 @@ def test_others_write_between_the_chunks_of_an_import(url: str) -> None:
                 nonlocal done
                 for chunk in range(12):
                     rows = people(range(chunk * 500, chunk * 500 + 500))
-                    await import_chunk(importing, batch, rows, ALICE)
+                    await import_rows(importing, batch, rows, ALICE)
                     done += 1
 
             task = asyncio.create_task(import_all())

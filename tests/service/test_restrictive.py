@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from consentmilter.errors import UsageError
-from consentmilter.model import Assertion, HashAssertion, Reason, Suppression
+from consentmilter.model import Assertion, Reason, Suppression
 from consentmilter.service import bulk, undo
-from consentmilter.service.bulk import as_said, import_staged, preview_staged
+from consentmilter.service.bulk import import_staged, preview_staged
 from consentmilter.service.suppressions import (
     Actor,
     Outcome,
@@ -35,6 +35,7 @@ from consentmilter.service.suppressions import (
 from consentmilter.store.batches import Batch
 from consentmilter.store.staging import Staging
 from consentmilter.store.writer import Store
+from tests.files import HashAssertion, as_said
 from tests.service.by_hand import rows
 from tests.service.emptied import emptied_store
 from tests.store.support import KEYS, NOON, person

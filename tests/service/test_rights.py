@@ -13,18 +13,12 @@ from consentmilter.service import dossier
 from consentmilter.service.holds import HeldError, hold, release
 from consentmilter.service.person import person_named
 from consentmilter.service.rights import Effects, erase, object_to, rectify, restrict
-from consentmilter.service.suppressions import (
-    assert_one,
-    begin_batch,
-    held,
-    history,
-    import_chunk,
-    lift,
-)
+from consentmilter.service.suppressions import assert_one, begin_batch, held, history, lift
 from consentmilter.store import consents
 from consentmilter.store.holds import is_restricted
 from consentmilter.store.names import Name, Names
 from consentmilter.store.writer import Store
+from tests.files import import_rows
 from tests.service.people import (
     ALICE,
     DRY,
@@ -142,7 +136,7 @@ def test_who_was_erased_and_imported_again_stays_without_an_address_and_gets_no_
             await erase(store, site.journal, named(1), HAND)
             batch = await begin_batch(store, "list.csv", b"digest", ALICE, ALL, Reason.IMPORTED)
             said = Assertion(person(1), address(1), ALL, Reason.IMPORTED)
-            await import_chunk(store, batch, [said], ALICE)
+            await import_rows(store, batch, [said], ALICE)
             assert not await is_sent(store, 1)
 
     run(scene())

@@ -26,10 +26,11 @@ from consentmilter.service.holds import HeldError
 from consentmilter.service.rebuilding import Difference, rebuild
 from consentmilter.service.retention import Terms, prune
 from consentmilter.service.rights import Hand
-from consentmilter.service.suppressions import assert_one, begin_batch, import_chunk
+from consentmilter.service.suppressions import assert_one, begin_batch
 from consentmilter.store import consents
 from consentmilter.store.retention import Kind
 from consentmilter.store.writer import Store
+from tests.files import import_rows
 from tests.service.emptied import emptied_store
 from tests.service.people import ALICE, Databases, address, databases, journalled, named, opened
 from tests.store.support import NOON, person
@@ -111,7 +112,7 @@ class Asking(RuleBasedStateMachine):
         begun = begin_batch(self.store, "f", b"%d" % self.imports, ALICE, "acme", Reason.IMPORTED, now=lambda: at)
         said = [Assertion(person(n), address(n), "acme", Reason.IMPORTED, expires=expires) for n in sorted(numbers)]
         batch = self.runner.run(begun)
-        self.runner.run(import_chunk(self.store, batch, said, ALICE, now=lambda: at))
+        self.runner.run(import_rows(self.store, batch, said, ALICE, now=lambda: at))
         for number in numbers:
             row = (number, "acme", Reason.IMPORTED)
             if row not in self.rows:  # the address of what stands and was erased does not come back

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from consentmilter.errors import UsageError
 from consentmilter.ledger import Action
-from consentmilter.model import Assertion, HashAssertion, Reason
+from consentmilter.model import Assertion, Reason
 from consentmilter.service import undo as undoing
 from consentmilter.service.suppressions import (
     Actor,
@@ -21,8 +21,6 @@ from consentmilter.service.suppressions import (
     finish_batch,
     held,
     history,
-    import_chunk,
-    import_hashes,
     lift,
 )
 from consentmilter.service.undo import latest, preview_undo, undo
@@ -30,6 +28,7 @@ from consentmilter.store import undoing as store_undoing
 from consentmilter.store.batches import Batch
 from consentmilter.store.schema import suppression
 from consentmilter.store.writer import Store
+from tests.files import HashAssertion, import_rows
 from tests.service.by_hand import rows
 from tests.service.test_suppressions import ALICE, CLICK, LATER, later, noon, opened
 from tests.store.stores import KINDS
@@ -76,8 +75,8 @@ def test_undo_lifts_what_the_batch_made_and_nothing_else(url: str) -> None:
         async with opened(url) as store:
             await assert_one(store, replace(people([1])[0], expires=LATER), CLICK, now=noon)
             one, other = await begin(store), await begin(store, b"other")
-            await import_chunk(store, one, people(range(1, 4)), ALICE, now=noon)
-            await import_chunk(store, other, people([4]), ALICE, now=noon)
+            await import_rows(store, one, people(range(1, 4)), ALICE, now=noon)
+            await import_rows(store, other, people([4]), ALICE, now=noon)
             done = await undo(store, one.id, ALICE, now=later)
             assert (done.lifted, done.kept, done.before) == (2, 0, None)
             assert await subjects(store, range(6)) == [person(1), person(4)]
@@ -93,14 +92,14 @@ def test_whom_somebody_named_since_stays(url: str, again: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=noon)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=noon)
             match again:
                 case "click":
                     await assert_one(store, people([1])[0], CLICK, now=later)
                 case "other import":
-                    await import_chunk(store, await begin(store, b"other"), people([1]), ALICE, now=later)
+                    await import_rows(store, await begin(store, b"other"), people([1]), ALICE, now=later)
                 case _:
-                    await import_chunk(store, batch, people([1]), ALICE, now=later)
+                    await import_rows(store, batch, people([1]), ALICE, now=later)
             stays = again != "same import"
             foreseen = await preview_undo(store, batch.id)
             assert (foreseen.lifted, foreseen.kept) == ((1, 1) if stays else (2, 0))
@@ -118,7 +117,7 @@ def test_a_click_between_finding_and_lifting_counts(url: str, monkeypatch: pytes
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=noon)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=noon)
 
             async def found(*arguments: Any) -> list[bytes]:
                 rows = await find(*arguments)
@@ -140,7 +139,7 @@ def test_each_person_has_an_entry_that_names_the_import(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=noon)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=noon)
             await undo(store, batch.id, Actor("bob", "cli"), now=later)
             (entry,) = await history(store, [person(1)])
             assert (entry.action, entry.actor, entry.batch, entry.at) == (Action.LIFT, "bob", batch.id, LATER)
@@ -163,10 +162,10 @@ def test_a_hash_list_is_undone_with_one_entry(url: str) -> None:
         async with opened(url) as store:
             batch = await begin(store)
             said = digests([1, 2, 3])
-            outcome = await import_hashes(store, batch, said, ALICE, list_name="partner", now=noon)
+            outcome = await import_rows(store, batch, said, ALICE, list_name="partner", now=noon)
             assert outcome == Outcome(new=3, known=0)
             other = await begin(store, b"other")
-            await import_hashes(store, other, said[:1], ALICE, list_name="else", now=later)
+            await import_rows(store, other, said[:1], ALICE, list_name="else", now=later)
             (first, *_) = rows = await held(store, [each.digest for each in said])
             assert [(row.subject, row.address, row.origin) for row in rows] == [
                 (each.digest, None, "list:partner") for each in said
@@ -186,15 +185,15 @@ def test_the_same_file_is_another_import_after_an_undo(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1]), ALICE, now=noon)
+            await import_rows(store, batch, people([1]), ALICE, now=noon)
             await finish_batch(store, batch, rows=4, bad=1, skipped=2, now=noon)
             assert (await begin(store)).finished == NOON
             await undo(store, batch.id, ALICE, now=later)
             with pytest.raises(UsageError, match="was undone at 2026-03-01 13:00 UTC"):
-                await import_chunk(store, batch, people([2]), ALICE)
+                await import_rows(store, batch, people([2]), ALICE)
             again = await begin(store)
             assert (again.id != batch.id, again.finished) == (True, None)
-            assert await import_chunk(store, again, people([1]), ALICE) == Outcome(new=1, known=0)
+            assert await import_rows(store, again, people([1]), ALICE) == Outcome(new=1, known=0)
             done = await undo(store, batch.id, ALICE)
             assert (done.lifted, done.before) == (0, LATER)
             assert await subjects(store, [1]) == [person(1)]
@@ -208,7 +207,7 @@ def test_an_undo_that_was_killed_is_completed_by_the_next(url: str) -> None:
     async def imported() -> str:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(2000)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(2000)), ALICE, now=noon)
             return batch.id
 
     async def completed(batch: str) -> None:
@@ -244,7 +243,7 @@ def test_others_write_between_the_parts_of_an_undo(url: str, monkeypatch: pytest
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people(range(50)), ALICE, now=noon)
+            await import_rows(store, batch, people(range(50)), ALICE, now=noon)
             others: list[asyncio.Task[None]] = []
             await undo(store, batch.id, ALICE, progress=lambda _done: others.append(asyncio.create_task(count(store))))
             await asyncio.gather(*others)
@@ -276,7 +275,7 @@ def test_lifted_by_hand_and_then_undone_is_lifted_once(url: str) -> None:
     async def scene() -> None:
         async with opened(url) as store:
             batch = await begin(store)
-            await import_chunk(store, batch, people([1, 2]), ALICE, now=noon)
+            await import_rows(store, batch, people([1, 2]), ALICE, now=noon)
             await lift(store, person(1), evidence="ticket", actor=ALICE)
             assert (await undo(store, batch.id, ALICE)).lifted == 1
             assert len(await history(store, [person(1)])) == 1

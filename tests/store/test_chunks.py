@@ -40,7 +40,7 @@ def put(url: str, source: Source, rows: Sequence[Said]) -> int:
     async def scene() -> int:
         async with Store.open(url, KEYS) as store:
             columns = Columns.of(rows).in_order()
-            ready = Rows.of_columns(columns, (lambda: source) if store.copies else None)
+            ready = Rows.of(columns, (lambda: source) if store.copies else None)
             return await store.write(lambda connection: put_rows(connection, source, ready.distinct, ready.written))
 
     return run(scene())

@@ -9,10 +9,11 @@ import pytest
 
 from consentmilter.config import load
 from consentmilter.keys import KeyRing
-from consentmilter.model import Assertion, HashAssertion, Reason
+from consentmilter.model import Assertion, Reason
 from consentmilter.service.keyfile import read_keys
-from consentmilter.service.suppressions import Actor, assert_one, begin_batch, import_hashes
+from consentmilter.service.suppressions import Actor, assert_one, begin_batch
 from tests.cli.installation import Installation
+from tests.files import HashAssertion, import_rows
 from tests.store.support import run
 from tests.web.api_site import READER, SITE, Api, calling, context_with, serving
 
@@ -85,7 +86,7 @@ def test_who_stands_in_a_hash_list_is_not_mailed(tmp_path: Path, spelling: str) 
             actor = Actor("alice", "cli")
             batch = await begin_batch(api.context.store, "list.txt", b"d" * 32, actor, "acme", Reason.IMPORTED)
             listed = HashAssertion(sha256(spelling.encode()).digest(), "acme", Reason.IMPORTED)
-            await import_hashes(api.context.store, batch, [listed], actor, list_name="partner")
+            await import_rows(api.context.store, batch, [listed], actor, list_name="partner")
             told = (await api.post("/v1/check", {"email": "Reader@Example.net", "stream": "acme.newsletter"})).json()
             assert (told["allowed"], told["reason"], told["subject"]) == (False, "imported", READER)
 

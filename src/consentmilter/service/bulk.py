@@ -2,8 +2,8 @@
 
     with store.spill() as spill:
         rows = Staging(spill)
-        for assertions in file:
-            rows.add(map(as_said, assertions))
+        for said in file:
+            rows.add(said)
         await import_staged(store, batch, rows, actor)
 
 An import that is interrupted while rows are gathered has changed nothing; later, what went in stays, and the same
@@ -17,12 +17,11 @@ from contextlib import aclosing
 from functools import partial
 from typing import Protocol
 
-from consentmilter.model import Assertion, HashAssertion, Reason
+from consentmilter.model import Reason
 from consentmilter.service.suppressions import CHUNK_ROWS, Actor, Clock, Outcome, held, import_rows, source_of, utc_now
 from consentmilter.store.batches import Batch
 from consentmilter.store.ready import Rows, Sources
-from consentmilter.store.said import Said
-from consentmilter.store.suppressions import Key, to_said
+from consentmilter.store.suppressions import Key
 from consentmilter.store.writer import Store
 
 Progress = Callable[[int], None]
@@ -37,16 +36,6 @@ class Gathered(Protocol):
 
     def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
         """All of them by key, so many at a time; of rows that say the same, one. See `Rows.of` for the sources."""
-
-
-def as_said(assertion: Assertion | HashAssertion) -> Said:
-    """What a row of a file says, as the store has it; all rows of one staging are of one of the two kinds."""
-    match assertion:
-        case Assertion(subject=key, address=address):
-            pass
-        case HashAssertion(digest=key):
-            address = None
-    return to_said(key, assertion.scope, assertion.reason, assertion.at, assertion.expires, address)
 
 
 async def import_staged(

@@ -15,13 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from consentmilter.errors import UsageError
 from consentmilter.hashes import LIST_ORIGIN
 from consentmilter.ledger import SALT_OCTETS, Action, Entry, Evidence
-from consentmilter.model import Assertion, HashAssertion, Reason, Suppression
+from consentmilter.model import Assertion, Reason, Suppression
 from consentmilter.store import batches, entries, suppressions
 from consentmilter.store.batches import Batch
 from consentmilter.store.chunks import put_rows
 from consentmilter.store.ready import Rows
 from consentmilter.store.rows import moment, seconds
-from consentmilter.store.suppressions import to_said
 from consentmilter.store.text import printable
 from consentmilter.store.values import Source
 from consentmilter.store.writer import Store
@@ -166,32 +165,6 @@ async def begin_batch(  # noqa: PLR0917 - a batch is all of these
         return known or fresh
 
     return await store.write(job)
-
-
-async def import_chunk(
-    store: Store, batch: Batch, assertions: Sequence[Assertion], actor: Actor, *, now: Clock = utc_now
-) -> Outcome:
-    """Assert some rows of a batch, with one ledger entry over all of them.
-
-    Rows that stand from elsewhere are marked as asserted again, those of this batch are not: an interrupted import
-    run again from the start leaves the same. The rows' own evidence is not kept, the digest stands for them.
-    """
-    rows = [to_said(each.subject, each.scope, each.reason, each.at, each.expires, each.address) for each in assertions]
-    return await import_rows(store, batch, Rows.of(rows), actor, now=now)
-
-
-async def import_hashes(
-    store: Store,
-    batch: Batch,
-    assertions: Sequence[HashAssertion],
-    actor: Actor,
-    *,
-    list_name: str,
-    now: Clock = utc_now,
-) -> Outcome:
-    """Do as `import_chunk` for a partner's list of digests, which is known by `list_name` from then on."""
-    rows = [to_said(each.digest, each.scope, each.reason, each.at, each.expires, None) for each in assertions]
-    return await import_rows(store, batch, Rows.of(rows), actor, list_name=list_name, now=now)
 
 
 async def import_rows(

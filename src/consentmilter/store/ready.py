@@ -3,13 +3,13 @@
 Pure, and without the database's modules, as `said` is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
 from consentmilter.store.postgres import copy_binary
 from consentmilter.store.postgres.copy_binary import Copy
-from consentmilter.store.said import Columns, Said, digest_of, in_order
+from consentmilter.store.said import Columns
 from consentmilter.store.values import Source, Values
 
 Sources = Callable[[], Source]
@@ -34,13 +34,7 @@ class Rows:
     written: Written | None = None
 
     @classmethod
-    def of(cls, rows: Sequence[Said]) -> Self:
-        """Make rows ready that come in any order."""
-        columns = Columns.of(in_order(rows))
-        return cls(len(rows), columns.digest if columns.count == len(rows) else digest_of(rows), columns)
-
-    @classmethod
-    def of_columns(cls, columns: Columns, sources: Sources | None = None) -> Self:
+    def of(cls, columns: Columns, sources: Sources | None = None) -> Self:
         """Make rows ready that are in order, and no two of which say the same; in writing, if there are sources."""
         written = None
         if sources:

@@ -109,7 +109,7 @@ class Staging:
 
     def ready(self, rows: int, sources: Sources | None = None) -> Iterator[Rows]:
         """All rows in key order, so many at a time, as `Rows.of` makes them ready."""
-        return (Rows.of_columns(chunk, sources) for chunk in self.chunks(rows))
+        return (Rows.of(chunk, sources) for chunk in self.chunks(rows))
 
     def chunks(self, rows: int) -> Iterator[Columns]:
         """All rows in key order, so many at a time; of rows that say the same, one."""

@@ -176,9 +176,10 @@ async def import_rows(
     list_name: str | None = None,
     now: Clock = utc_now,
 ) -> Outcome:
-    """Assert rows as the store has them, of a hash list if there is a `list_name`.
+    """Assert some rows of a batch, of a hash list if there is a `list_name`, with one ledger entry over all of them.
 
-    They last for certain when the batch has been finished.
+    Rows that stand from elsewhere are marked as asserted again, those of this batch are not: an interrupted import
+    run again from the start leaves the same. What is asserted lasts for certain when the batch has been finished.
     """
     if rows.count > CHUNK_ROWS:
         raise ValueError(f"a chunk has {CHUNK_ROWS} rows at most, not {rows.count}")

@@ -40,7 +40,7 @@ async def put(connection: AsyncConnection, values: Values, written: Copy | None 
     if await _may_stand(connection, values.table, new):
         await connection.exec_driver_sql(_BY_INDEX)
         if await _mostly_stand(connection, values):
-            return await _put_staged(connection, values)
+            return await _merge(connection, values)
         standing = await _standing(connection, values.table, values.keys)
     if not standing:
         await _copy(connection, values.table, new)
@@ -48,7 +48,14 @@ async def put(connection: AsyncConnection, values: Values, written: Copy | None 
     stand = [key in standing for key in values.keys]
     others = values.only([not each for each in stand])
     await _copy(connection, values.table, copy_binary.made(others))
-    return others.count + await _put_staged(connection, values.only(stand))
+    return others.count + await _merge(connection, values.only(stand))
+
+
+async def _merge(connection: AsyncConnection, values: Values) -> int:
+    """Put in rows many of which stand."""
+    if values.count <= _FEW:
+        return await _put_each(connection, values)
+    return await _put_staged(connection, values)
 
 
 async def _put_each(connection: AsyncConnection, values: Values) -> int:

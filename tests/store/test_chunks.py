@@ -103,7 +103,7 @@ def test_rows_that_nobody_wrote_before_go_in_all_the_same(url: str) -> None:
     assert found == [(row[0], 1000, row[4]) for row in rows]
 
 
-@pytest.mark.parametrize("who", [range(0, 60, 3), range(7, 60)], ids=["few", "most"])
+@pytest.mark.parametrize("who", [range(0, 60, 12), range(0, 60, 3), range(7, 60)], ids=["few", "some", "most"])
 def test_rows_of_people_who_stand_and_of_others_go_in_together(url: str, who: range) -> None:
     """Somebody who stands for another scope or reason gets one row more; whoever lies between gets a first one."""
     standing: list[Said] = [(key(n), "*", "imported", None, None, None) for n in who]

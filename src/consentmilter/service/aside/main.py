@@ -77,7 +77,7 @@ def _source(told: Sequence[Any]) -> Source:
 def _ready(rows: Rows) -> tuple[object, ...]:
     if rows.written is None:
         return rows.count, rows.digest, rows.distinct.told, None
-    # What is written says the same as the columns: hardly ever will anybody unpack them.
+    # What is written says the same as the columns, which are unpacked only where somebody stands already.
     return rows.count, rows.digest, rows.distinct.packed(), (astuple(rows.written.source), astuple(rows.written.copy))
 
 

@@ -17,9 +17,10 @@ _LENGTH = 8
 
 def send(descriptor: int, word: Word, value: Any = None) -> None:
     octets = marshal.dumps((word, value), WITHOUT_REFERENCES)
-    left = memoryview(len(octets).to_bytes(_LENGTH, "big") + octets)
-    while left:
-        left = left[os.write(descriptor, left) :]
+    for piece in (len(octets).to_bytes(_LENGTH, "big"), octets):
+        left = memoryview(piece)
+        while left:
+            left = left[os.write(descriptor, left) :]
 
 
 def receive(descriptor: int) -> tuple[Word, Any]:
@@ -28,7 +29,7 @@ def receive(descriptor: int) -> tuple[Word, Any]:
     return word, value
 
 
-def _octets(descriptor: int, count: int) -> bytes:
+def _octets(descriptor: int, count: int) -> bytearray:
     buffer = bytearray(count)
     left = memoryview(buffer)
     while left:
@@ -36,4 +37,4 @@ def _octets(descriptor: int, count: int) -> bytes:
         if not octets:
             raise EOFError
         left = left[octets:]
-    return bytes(buffer)
+    return buffer

@@ -17,8 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-import psycopg
-
 from bench.asking import Asking
 from bench.options import say
 from bench.report import conditions
@@ -143,8 +141,7 @@ def _postmap(directory: Path, kind: str) -> Run:
 @contextmanager
 def _database(server: PostgreSql) -> Iterator[str]:
     """An empty database on a server that has written down all it had; its URL."""
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute("CHECKPOINT")
+    server.execute("CHECKPOINT")
     try:
         yield server.make_database("bench")
     finally:

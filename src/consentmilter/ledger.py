@@ -129,7 +129,3 @@ def _line(subject: bytes, scope: str, reason: str, at: int | None, expires: int 
 def _escaped(scope: str) -> str:
     """The scope without newlines and other octets than those of ASCII."""
     return scope.encode("unicode_escape").decode("ascii")
-
-
-def _seconds(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp())

@@ -85,7 +85,7 @@ class Columns:
         """What the ledger records of these rows, which are in the order of their keys."""
         _, scope, reason, _, expires, _ = self.told
         if any(isinstance(column, tuple) for column in (scope, reason, expires)):
-            return digest_of(self.rows())
+            return said_digest(row[:5] for row in self.rows())
         keys, _, _, since, *_ = self.whole()
         return alike_digest(keys, scope, reason, since, expires)
 
@@ -108,11 +108,6 @@ def _joined(columns: Sequence[Any], counts: Sequence[int]) -> Any:
 
 def _whole(column: Any, count: int) -> Iterable[Any]:
     return column if isinstance(column, tuple) else repeat(column, count)
-
-
-def digest_of(rows: Iterable[Said]) -> bytes:
-    """What the ledger records of rows, whatever their order."""
-    return said_digest(row[:5] for row in rows)
 
 
 def in_order(rows: Collection[Said]) -> list[Said]:

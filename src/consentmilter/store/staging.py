@@ -15,7 +15,7 @@ from typing import BinaryIO, Self
 
 from consentmilter.errors import StoreError
 from consentmilter.store.ready import Rows, Sources
-from consentmilter.store.said import Columns, Said, distinct, in_order
+from consentmilter.store.said import Columns, Said, distinct
 
 RUN_ROWS = 50_000
 """Rows that are kept in memory: some 15 MB."""
@@ -131,7 +131,7 @@ class Staging:
     def _parts(self) -> Iterator[Columns]:
         """The rows in key order, as many at a time as memory may hold."""
         if not self._runs:
-            yield Columns.of(in_order(self._rows))
+            yield Columns.of(self._rows).in_order()
             return
         self._put_aside()
         for octet in range(256):

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from consentmilter.keys import SECRET_OCTETS, KeyRing
+from consentmilter.service.gathering import LARGE
 from lab.client import Client
 from lab.directory import public_directory
 from lab.errors import LabError
@@ -103,12 +104,17 @@ def test_an_opt_out_crosses_a_pooler(nodes: Nodes, server: PostgreSql, url: str)
 
 
 def _files_cross(nodes: Nodes) -> None:
-    """One of people nobody knew, and one of others too, who take two ways into the table."""
+    """One of people nobody knew, one of others too, who take two ways into the table, and one for two processes."""
     for first in (0, 30):
         listed = "".join(f"bob{n}@example.org\n" for n in range(first, first + 60))
         assert "60 rows" in nodes[0].run("import", "-", given=listed)
     people = [f"bob{n}@example.org" for n in (0, 29, 30, 59, 60, 89, 90)]
     assert asked(nodes[1], *people) == [550] * 6 + [250]
+    large = "".join(f"somebody.with.a.long.name{n}@example.org\n" for n in range(110_000))
+    assert len(large) > LARGE
+    assert "110000 rows" in nodes[0].run("import", "-", given=large)
+    people = [f"somebody.with.a.long.name{n}@example.org" for n in (0, 54_999, 55_000, 109_999, 110_000)]
+    assert asked(nodes[1], *people) == [550] * 4 + [250]
 
 
 def _refuses(node: Milter, person: str) -> bool:
